@@ -1,0 +1,52 @@
+import type { Row } from "../desired/rows.ts";
+import type { Cause, EngineEvent } from "./event.ts";
+import type { Drivers, Failure, Observed } from "./kind.ts";
+
+/** Names one derivation unit: `network blue`, `peer blue h2`, `endpoint blue h1/mongo`, `uplink blue`. Second word: the network. */
+export type UnitId = `${string} ${string}`;
+
+/** One operation the engine would do now, or holds back. */
+export interface Planned {
+  verb: "add" | "replace" | "remove";
+  row: Row | Observed;
+  was?: Observed["value"];
+  /** Why it is not done yet, where something holds it: the brake, a back-off. */
+  held?: string;
+}
+
+export interface FailedRow {
+  row: Row | Observed;
+  units: readonly UnitId[];
+  failure: Failure;
+  attempt: number;
+  /** performance.now() of the next try. */
+  retryAt: number;
+}
+
+/** What this host's kernel must hold, made so and kept so. */
+export interface Engine {
+  /** The whole wish of one unit, replacing what it wished before; an empty list ends the unit. Cheap: O(rows of the unit). */
+  wish(unit: UnitId, rows: readonly Row[], cause: Cause): void;
+  /** The world is complete: list the kernel, adopt what is right, then converge and stay. No write comes before. */
+  start(scopes: readonly string[]): Promise<void>;
+  /** Says that what is wished now may have lost records without their deletion having been seen (a relist, a start). */
+  doubt(why: string): void;
+  /** Does what the brake holds back. */
+  release(): number;
+  plan(): Planned[];
+  /** Every wished row, with its units. */
+  rows(): Iterable<{ row: Row; units: readonly UnitId[] }>;
+  failures(): readonly FailedRow[];
+  /** Resolves when nothing is dirty: every wish is applied, failed with a retry set, or held. */
+  settled(): Promise<void>;
+  /** Removes every row of ours from the host, in order, then stops: `skein leave`. */
+  clear(): Promise<void>;
+  /** Ends loops and timers; rows stay. */
+  stop(): Promise<void>;
+}
+
+export interface EngineOptions {
+  drivers: Drivers;
+  /** Every event goes to this one function. */
+  tell(event: EngineEvent): void;
+}
