@@ -11,12 +11,16 @@ export type Scope = "host" | `net:${string}` | `at:${string}`;
 export interface Values {
   /** A named network namespace of ours; key: its name. Lives in scope `host`. */
   namespace: Record<string, never>;
-  /** key: dotted sysctl name; value as read from /proc/sys, trimmed. */
-  sysctl: { value: string };
   /** Drop and accept rules that exist before what they guard; key: see nftKey. */
   guard: Nft;
   /** key: interface name. */
   link: Link;
+  /**
+   * key: the name as `sysctl` spells it, dots in interface names as slashes; value as read from /proc/sys, trimmed.
+   * After links, since an interface brings its own. `optional`: a kernel without the name is right as it is
+   * (net.bridge.* without br_netfilter), and is looked at again in case a module brings it.
+   */
+  sysctl: { value: string; optional?: true };
   /** key: `<dev> <address>/<length>`. */
   address: { dev: string; address: `${string}/${number}` };
   /** A permanent ARP entry; key: `<dev> <ip>`. */
@@ -31,12 +35,15 @@ export interface Values {
 
 export type Kind = keyof Values;
 
-/** Adds and replaces run in this order, removals in reverse after them: make before break. */
+/**
+ * Adds and replaces run in this order, removals in reverse after them: make before break. Guards come before the links
+ * that they guard (they name interfaces by text, so need none), sysctls after the links that bring them.
+ */
 export const kinds = [
   "namespace",
-  "sysctl",
   "guard",
   "link",
+  "sysctl",
   "address",
   "neighbour",
   "fdb",
@@ -48,7 +55,8 @@ export interface LinkCommon {
   /** Absent where the kernel's own choice is right. */
   mac?: Mac;
   mtu: number;
-  up: true;
+  /** Always true in a wish; a link somebody set down is found with false. */
+  up: boolean;
 }
 
 export type Link = LinkCommon &

@@ -36,12 +36,15 @@ export type Notice<K extends Kind = Kind> =
  *   answer has one entry an operation, in order, `undefined` for success. All operations of a batch share a scope.
  * - `notices$` tells of every change in every scope that was listed or applied to, the echo of our own included; those
  *   that came before `apply`'s or `list`'s answer are emitted before it resolves, so that results and notices form one line.
+ *   A notice emitted while an operation on its key was under way is newer than that operation's success.
  */
 export interface Driver<K extends Kind = Kind> {
   readonly kind: K;
   list(scope: Scope): Promise<Observed<K>[]>;
   apply(scope: Scope, operations: readonly Operation<K>[]): Promise<(Failure | undefined)[]>;
   readonly notices$: Observable<Notice>;
+  /** Whether what is found fulfils the wish, where deep equality asks too much: an absent MAC means any. */
+  same?(wish: Values[K], found: Values[K]): boolean;
 }
 
 /** A forgotten kind does not compile. */
