@@ -40,7 +40,7 @@ export type KernelEvent =
  * comes later. So the last event of an object is never older than an answer that came before it.
  *
  * The first call into a scope opens it (sockets, event groups); a path that comes to name another namespace is opened
- * anew by itself. Failures of a scope: `NETNS_MISSING`, `NETNS_FORBIDDEN`, both `then: "wait"`.
+ * anew by itself. Failures of a scope: `NETNS_MISSING`, `NETNS_FORBIDDEN`, both `next: "wait"`.
  */
 export interface Kernel {
   readonly events$: Observable<KernelEvent>;

@@ -17,7 +17,7 @@ export interface Failure {
   /** For people: what was expected and what was found. */
   message: string;
   /** `retry` with back-off; `wait` for an event that wakes it (a namespace appears), with slow back-off for safety. */
-  then: "retry" | "wait";
+  next: "retry" | "wait";
 }
 
 /** What a driver learned without being asked, in the order it happened. */
