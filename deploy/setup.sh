@@ -1,0 +1,73 @@
+#!/bin/sh
+# Makes a Debian machine ready for `npm test`, `npm run demo` and `npm run bench`. Says what it installs; does nothing
+# where all is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# etcd is a real one; nft, ip, ping, traceroute and tcpdump are the tests' witnesses; libnftables1 is what the agent loads.
+packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping iputils-arping traceroute tcpdump procps util-linux kmod"
+
+missing_packages() {
+  for package in $packages; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=absent
+    [ "$state" = installed ] || printf '%s ' "$package"
+  done
+}
+
+# Debian starts what it installs, and a second etcd on the host's own port 2379 is nobody's wish: policy-rc.d says no.
+policy=/usr/sbin/policy-rc.d
+allow_services() {
+  if [ -e $policy.before-skein ]; then mv -f $policy.before-skein $policy; else rm -f $policy; fi
+}
+forbid_services() {
+  if [ -e $policy ]; then mv $policy $policy.before-skein; fi
+  trap allow_services EXIT
+  trap 'exit 130' HUP INT TERM
+  printf '#!/bin/sh\nexit 101\n' > $policy
+  chmod 755 $policy
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@"
+}
+
+install_packages() {
+  say "installing Debian packages: $1"
+  [ "$(id -u)" = 0 ] || fail "Cannot install Debian packages: expected to run as root, got user $(id -un)"
+  log=$(mktemp)
+  forbid_services
+  # Lists may be absent or old: they are fetched only when installing without them fails.
+  # shellcheck disable=SC2086
+  if ! apt install -y --no-install-recommends $1 >"$log" 2>&1; then
+    say "fetching Debian's package lists"
+    { apt update && apt install -y --no-install-recommends $1; } >"$log" 2>&1 || { cat "$log" >&2; fail "Cannot install Debian packages: apt-get failed, see above"; }
+  fi
+  rm -f "$log"
+  allow_services
+  trap - EXIT HUP INT TERM
+  # Installed but stopped, it would still come up at the next boot.
+  case " $1" in *" etcd-server "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet etcd; fi ;; esac
+}
+
+missing=$(missing_packages)
+[ -z "$missing" ] || install_packages "$missing"
+
+# npm writes this file last, so it is missing after an install that was cut short.
+installed=node_modules/.package-lock.json
+if [ ! -e $installed ] || [ package-lock.json -nt $installed ]; then
+  say "installing npm packages (package-lock.json)"
+  npm ci --no-audit --no-fund --loglevel=error
+fi
+
+# The npm package `node` fetches its binary in an install script, which npm can be told not to run.
+wanted=$(sed -n 's/^ *"node": "\([0-9.]*\)",*$/v\1/p' package.json)
+pinned=node_modules/.bin/node
+if [ "$("$pinned" --version 2>/dev/null || true)" != "$wanted" ]; then
+  say "installing Node $wanted"
+  (cd node_modules/node && node installArchSpecificPackage)
+  got=$("$pinned" --version 2>/dev/null || true)
+  [ "$got" = "$wanted" ] || fail "Cannot install Node: expected $wanted in $pinned, got ${got:-none}"
+fi
