@@ -22,7 +22,7 @@ export interface Values {
    */
   sysctl: { value: string; optional?: true };
   /** key: `<dev> <address>/<length>`. */
-  address: { dev: string; address: `${string}/${number}` };
+  address: { dev: string; address: string };
   /** A permanent ARP entry; key: `<dev> <ip>`. */
   neighbour: { dev: string; ip: Ip; lladdr: Mac };
   /** A unicast forwarding entry of a VXLAN device; key: `<dev> <mac>`. */

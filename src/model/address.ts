@@ -20,7 +20,8 @@ export function isIp(text: string): text is Ip {
 
 /** @throws RangeError when `text` is no canonical IPv4 address. */
 export function ip(text: string): Ip {
-  if (!isIp(text)) throw new RangeError(`Cannot read address: expected an IPv4 address such as 10.42.0.2, got "${text}"`);
+  if (!isIp(text))
+    throw new RangeError(`Cannot read address: expected an IPv4 address such as 10.42.0.2, got "${text}"`);
   return text;
 }
 
@@ -34,7 +35,9 @@ export function isCidr(text: string): text is Cidr {
 /** @throws RangeError when `text` is no IPv4 prefix, or has host bits set. */
 export function cidr(text: string): Cidr {
   if (!isCidr(text))
-    throw new RangeError(`Cannot read prefix: expected an IPv4 prefix without host bits such as 10.42.0.0/16, got "${text}"`);
+    throw new RangeError(
+      `Cannot read prefix: expected an IPv4 prefix without host bits such as 10.42.0.0/16, got "${text}"`,
+    );
   return text;
 }
 
@@ -45,7 +48,9 @@ export function isMac(text: string): text is Mac {
 /** @throws RangeError when `text` is no canonical unicast MAC address. */
 export function mac(text: string): Mac {
   if (!isMac(text))
-    throw new RangeError(`Cannot read MAC address: expected a unicast address such as 02:53:0a:2a:40:62, got "${text}"`);
+    throw new RangeError(
+      `Cannot read MAC address: expected a unicast address such as 02:53:0a:2a:40:62, got "${text}"`,
+    );
   return text;
 }
 

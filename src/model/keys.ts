@@ -69,7 +69,8 @@ export function parseKey(key: string): KeyPath | undefined {
 function inKeyspace(net: string, area: string, name?: string, id?: string): KeyPath | undefined {
   if (area === "beacon" && name === undefined) return { type: "beacon", net };
   if (name === undefined || !isName(name)) return undefined;
-  if (area === "containers") return id !== undefined && isName(id) ? { type: "container", net, host: name, id } : undefined;
+  if (area === "containers")
+    return id !== undefined && isName(id) ? { type: "container", net, host: name, id } : undefined;
   if (id !== undefined) return undefined;
   if (area === "members") return { type: "member", net, host: name };
   if (area === "blocks") return { type: "block", net, block: name };

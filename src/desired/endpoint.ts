@@ -1,0 +1,134 @@
+import {
+  type Cidr,
+  contains,
+  firstOf,
+  hostPrefix,
+  type Ip,
+  lastOf,
+  type Mac,
+  macOf,
+  prefixLength,
+} from "../model/address.ts";
+import { blockOf, claimsOf, oldest } from "../model/claims.ts";
+import { gatewayOf } from "../model/network.ts";
+import type { ContainerEntry } from "../model/world.ts";
+import { type Context, contextOf } from "./context.ts";
+import { type Derived, type Inputs, nothing, type Skip } from "./inputs.ts";
+import { inside, portName } from "./names.ts";
+import { peerOf } from "./peer.ts";
+import { portPermit } from "./port-guard.ts";
+import type { Row, Scope } from "./rows.ts";
+
+/** What one container needs on this host: its attachment where it is ours, a route where its address lies outside its host's blocks. */
+export function endpoint(net: string, host: string, id: string, inputs: Inputs): Derived {
+  const { world, self } = inputs;
+  const keyspace = world.keyspaces.get(net);
+  const entry = keyspace?.containers.get(host)?.get(id);
+  if (!keyspace || !entry) return nothing;
+  const { ip } = entry.value;
+  if (host !== self.host) {
+    // Nearly every container of a large world ends here.
+    if (ip === undefined || blockOf(keyspace, ip)?.value.host === host) return nothing;
+    const context = contextOf(net, inputs);
+    return context === undefined ? nothing : remote(context, entry, ip);
+  }
+  if (ip === undefined) return skip(entry, "ADDRESS_MISSING", "the record names no ip");
+  const network = world.networks.get(net);
+  if (network === undefined) return skip(entry, "NETWORK_UNKNOWN", `there is no record networks/${net}`);
+  const context = contextOf(net, inputs);
+  return context === undefined ? nothing : local(context, entry, ip);
+}
+
+function remote(context: Context, entry: ContainerEntry, ip: Ip): Derived {
+  const unfit = misfit(context, entry, ip);
+  if (unfit) return unfit;
+  const peer = peerOf(context, entry.host);
+  if ("code" in peer) return nothing; // said once, by the peer's own unit, when that host becomes a member
+  return { rows: context.backend.remote(context, peer, hostPrefix(ip), [entry.key, ...peer.because]) };
+}
+
+function local(context: Context, entry: ContainerEntry, ip: Ip): Derived {
+  const unfit = misfit(context, entry, ip) ?? contested(context, entry);
+  if (unfit) return unfit;
+  const { scope, networkKey, me, net, mtu, keyspace, self } = context;
+  const because = [entry.key, networkKey, me.key];
+  const dst = hostPrefix(ip);
+  const own = blockOf(keyspace, ip)?.value.host === self.host;
+  const outside = own ? [] : context.backend.local(context, dst, because);
+  const { netns } = entry.value;
+  if (netns === undefined) return { rows: outside };
+
+  const port = portName(net, entry.host, entry.id);
+  const mac = entry.value.mac ?? macOf(ip);
+  const there: Scope = `at:${netns}`;
+  const dev = inside.container;
+  const bridge = inside.bridge;
+  const rows: Row[] = [
+    portPermit(scope, port, mac, ip, because),
+    {
+      kind: "link",
+      scope,
+      key: port,
+      value: { type: "veth", mtu, up: true, master: bridge, peer: { scope: there, name: dev, mac } },
+      because,
+    },
+    { kind: "neighbour", scope, key: `${bridge} ${ip}`, value: { dev: bridge, ip, lladdr: mac }, because },
+    {
+      kind: "route",
+      scope,
+      key: dst,
+      value: { type: "unicast", dst, dev: bridge, src: me.value.address, scope: "link" },
+      because,
+    },
+    ...inContainer(context, there, ip, mac, because),
+    ...outside,
+  ];
+  return { rows };
+}
+
+function inContainer(
+  { mtu, network, gateway }: Context,
+  scope: Scope,
+  ip: Ip,
+  mac: Mac,
+  because: Row["because"],
+): Row[] {
+  const dev = inside.container;
+  const address = `${ip}/${prefixLength(network.cidr)}` as const;
+  const dst = "0.0.0.0/0" as Cidr;
+  return [
+    { kind: "link", scope, key: dev, value: { type: "veth-peer", mac, mtu, up: true }, because },
+    { kind: "address", scope, key: `${dev} ${address}`, value: { dev, address }, because },
+    { kind: "route", scope, key: dst, value: { type: "unicast", dst, dev, via: gateway, scope: "global" }, because },
+  ];
+}
+
+/** Why an address cannot be this container's, in this network. */
+function misfit({ network, keyspace }: Context, entry: ContainerEntry, ip: Ip): Derived | undefined {
+  const { cidr } = network;
+  if (!contains(cidr, ip)) return skip(entry, "ADDRESS_OUTSIDE", `ip ${ip} is outside ${cidr}`);
+  if (ip === gatewayOf(network) || ip === firstOf(cidr) || ip === lastOf(cidr))
+    return skip(
+      entry,
+      "ADDRESS_RESERVED",
+      `ip ${ip} is the gateway's, the network's or the broadcast address of ${cidr}`,
+    );
+  const agent = keyspace.byAgent.get(ip)?.values().next().value;
+  if (agent !== undefined) return skip(entry, "ADDRESS_TAKEN", `ip ${ip} is the agent address of host ${agent}`);
+  const owner = oldest(claimsOf(keyspace, ip));
+  return owner === entry || owner === undefined
+    ? undefined
+    : skip(entry, "ADDRESS_TAKEN", `ip ${ip} belongs to ${owner.key}, which is older`);
+}
+
+/** A namespace takes one eth0: of several records that name it, the oldest has it. */
+function contested({ inputs }: Context, entry: ContainerEntry): Derived | undefined {
+  const owner = oldest(inputs.world.byNetns.get(`${entry.host} ${entry.value.netns}`) ?? []);
+  return owner === entry || owner === undefined
+    ? undefined
+    : skip(entry, "NETNS_TAKEN", `netns ${entry.value.netns} belongs to ${owner.key}, which is older`);
+}
+
+function skip({ key }: ContainerEntry, code: Skip["code"], reason: string): Derived {
+  return { rows: [], skipped: { key, code, reason } };
+}

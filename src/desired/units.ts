@@ -1,0 +1,148 @@
+import { type Cidr, contains, firstOf, fromNumber, sizeOf, toNumber } from "../model/address.ts";
+import { blockPrefix } from "../model/block.ts";
+import { blockOf, claimsOf } from "../model/claims.ts";
+import type { Change, ContainerEntry, Fact, Keyspace, World } from "../model/world.ts";
+import { endpoint } from "./endpoint.ts";
+import type { Derived, Inputs, Self } from "./inputs.ts";
+import { nothing } from "./inputs.ts";
+import { network } from "./network.ts";
+import { peer } from "./peer.ts";
+
+/** A derivation unit: `network <net>`, `peer <net> <host>`, `endpoint <net> <host>/<id>`. */
+export type UnitId = `${"network" | "peer" | "endpoint"} ${string}`;
+
+export function networkOf(unit: UnitId): string {
+  return unit.split(" ")[1] as string;
+}
+
+/** What a unit comes to in the world as it is. */
+export function derive(unit: UnitId, inputs: Inputs): Derived {
+  const [type, net, rest = ""] = unit.split(" ") as [string, string, string?];
+  if (type === "network") return network(net, inputs);
+  if (type === "peer") return peer(net, rest, inputs);
+  const slash = rest.indexOf("/");
+  return slash < 0 ? nothing : endpoint(net, rest.slice(0, slash), rest.slice(slash + 1), inputs);
+}
+
+/** Every unit there is: what a start derives, and what property tests hold incremental results against. */
+export function* allUnits(world: World): Generator<UnitId> {
+  const nets = new Set([...world.networks.keys(), ...world.keyspaces.keys()]);
+  for (const net of nets) yield* unitsOf(net, world);
+}
+
+export function* unitsOf(net: string, world: World): Generator<UnitId> {
+  yield `network ${net}`;
+  const keyspace = world.keyspaces.get(net);
+  if (keyspace === undefined) return;
+  for (const host of keyspace.members.keys()) yield `peer ${net} ${host}`;
+  for (const ofHost of keyspace.containers.values())
+    for (const entry of ofHost.values()) yield endpointUnit(net, entry);
+}
+
+/**
+ * The units that a change may have altered, called when the world has taken it in. A superset is right, a subset is a
+ * bug; the cost must not grow with the world, but for changes that touch all of a network.
+ */
+export function affected(change: Change, world: World, self: Self): Set<UnitId> {
+  const units = new Set<UnitId>();
+  for (const fact of [change.before, change.after])
+    if (fact) for (const unit of touchedBy(fact, world, self)) units.add(unit);
+  return units;
+}
+
+function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
+  const { path, entry } = fact;
+  switch (path.type) {
+    case "network": {
+      yield* unitsOf(path.net, world);
+      yield* rivals(fact as Extract<Fact, { path: { type: "network" } }>, world);
+      return;
+    }
+    case "host": {
+      for (const net of world.memberships.get(path.host) ?? []) {
+        yield `peer ${net} ${path.host}`;
+        yield* outsiders(net, path.host, world);
+      }
+      return;
+    }
+    case "member": {
+      if (path.host === self.host) {
+        yield* unitsOf(path.net, world);
+        yield* neighboursOfUplink(path.net, world, self);
+        return;
+      }
+      const { address } = entry.value as { address: Parameters<typeof claimsOf>[1] };
+      const keyspace = world.keyspaces.get(path.net);
+      yield `peer ${path.net} ${path.host}`;
+      for (const other of keyspace?.byAgent.get(address) ?? []) yield `peer ${path.net} ${other}`;
+      yield* outsiders(path.net, path.host, world);
+      if (keyspace) for (const claim of claimsOf(keyspace, address)) yield endpointUnit(path.net, claim);
+      return;
+    }
+    case "block": {
+      const { host } = entry.value as { host: string };
+      yield host === self.host ? `network ${path.net}` : `peer ${path.net} ${host}`;
+      const keyspace = world.keyspaces.get(path.net);
+      const prefix = blockPrefix(path.block);
+      if (keyspace && prefix) for (const claim of claimsWithin(keyspace, prefix)) yield endpointUnit(path.net, claim);
+      return;
+    }
+    case "container": {
+      const container = entry as ContainerEntry;
+      yield endpointUnit(path.net, container);
+      const { ip, netns } = container.value;
+      const keyspace = world.keyspaces.get(path.net);
+      if (ip && keyspace) for (const claim of claimsOf(keyspace, ip)) yield endpointUnit(path.net, claim);
+      if (netns && path.host === self.host)
+        for (const claim of world.byNetns.get(`${path.host} ${netns}`) ?? []) yield unitOfKey(claim);
+      return;
+    }
+  }
+}
+
+/** Networks that contend with this one for its VNI, or for the host's routes. */
+function* rivals({ path, entry }: Extract<Fact, { path: { type: "network" } }>, world: World): Generator<UnitId> {
+  const { backend } = entry.value;
+  const contenders =
+    backend.type === "vxlan"
+      ? (world.byVni.get(backend.vni) ?? [])
+      : [...world.networks].filter(([, other]) => other.value.backend.type === "host-gw").map(([net]) => net);
+  for (const net of contenders) if (net !== path.net) yield* unitsOf(net, world);
+}
+
+/** Places of uplinks are taken in order of names, so joining a network may move another's, if rarely. */
+function* neighboursOfUplink(net: string, world: World, self: Self): Generator<UnitId> {
+  for (const other of world.memberships.get(self.host) ?? []) {
+    if (other === net) continue;
+    if (world.networks.get(other)?.value.backend.type === "host-gw") yield* unitsOf(other, world);
+    else yield `network ${other}`;
+  }
+}
+
+/** Containers of a host that its blocks do not cover: their routes name the host. */
+function* outsiders(net: string, host: string, world: World): Generator<UnitId> {
+  const keyspace = world.keyspaces.get(net);
+  for (const entry of keyspace?.containers.get(host)?.values() ?? []) {
+    const { ip } = entry.value;
+    if (keyspace && ip && blockOf(keyspace, ip)?.value.host !== host) yield endpointUnit(net, entry);
+  }
+}
+
+/** By walking the block or the claims, whichever is shorter: a block made by hand may be as wide as the network. */
+function* claimsWithin(keyspace: Keyspace, prefix: Cidr): Generator<ContainerEntry> {
+  if (sizeOf(prefix) > keyspace.byIp.size) {
+    for (const ip of keyspace.byIp.keys()) if (contains(prefix, ip)) yield* claimsOf(keyspace, ip);
+    return;
+  }
+  const first = toNumber(firstOf(prefix));
+  for (let n = first; n < first + sizeOf(prefix); n++) yield* claimsOf(keyspace, fromNumber(n));
+}
+
+function endpointUnit(net: string, { host, id }: ContainerEntry): UnitId {
+  return `endpoint ${net} ${host}/${id}`;
+}
+
+/** For a container of whichever network: its key spells the unit. */
+function unitOfKey(entry: ContainerEntry): UnitId {
+  return endpointUnit(entry.key.split("/")[1] as string, entry);
+}

@@ -1,0 +1,49 @@
+import { z } from "zod";
+import { type Cidr, firstOf, fromNumber, type Ip, prefixLength, toNumber } from "./address.ts";
+import { cidrSchema, mtuSchema, nameSchema } from "./record.ts";
+
+const vxlan = z.looseObject({
+  type: z.literal("vxlan"),
+  vni: z.int().min(1).max(0xffffff).meta({ description: "VXLAN network identifier, unique in the installation" }),
+  port: z.int().min(1).max(65535).default(4789).meta({ description: "UDP port (RFC 7348: 4789)" }),
+});
+
+const hostGateway = z
+  .looseObject({ type: z.literal("host-gw") })
+  .meta({ description: "Plain routes between hosts of one segment" });
+
+/** `networks/<net>`, written by the user. */
+export const networkSchema = z
+  .looseObject({
+    cidr: cidrSchema,
+    backend: z.discriminatedUnion("type", [vxlan, hostGateway]),
+    encryption: z.literal("none").optional().meta({ description: "Refused rather than ignored when it asks for more" }),
+    mtu: mtuSchema.optional().meta({ description: "Upper bound; the underlay's MTU less the overhead still holds" }),
+    internal: z.boolean().default(false).meta({ description: "No way out of the network" }),
+    hosts: z.array(nameSchema).max(10_000).optional().meta({ description: "Only these hosts take part; absent: all" }),
+    blockLength: z.int().min(8).max(32).optional().meta({ description: "Prefix length of the blocks that hosts take" }),
+  })
+  .meta({ id: "network", description: "A network: one flat address range over many hosts" });
+
+export type Network = z.infer<typeof networkSchema>;
+
+/** The first address after the network's own; the same on every host and for life. */
+export function gatewayOf(network: Network): Ip {
+  return fromNumber(toNumber(firstOf(network.cidr)) + 1);
+}
+
+/**
+ * Blocks are /26 where the network has room for at least 16 of them (64 addresses are what a host fills in a day, and a
+ * /16 has 1,024), smaller in smaller networks.
+ */
+export function blockLengthOf(network: Network): number {
+  return Math.min(32, Math.max(network.blockLength ?? 26, prefixLength(network.cidr) + 4));
+}
+
+/** The prefixes that a network may not cover, with the reason: loopback, link-local, multicast and reserved ranges. */
+export const unusable: readonly [Cidr, string][] = [
+  ["0.0.0.0/8" as Cidr, "this host (RFC 1122)"],
+  ["127.0.0.0/8" as Cidr, "loopback"],
+  ["169.254.0.0/16" as Cidr, "link-local, where DNS answers and uplinks live"],
+  ["224.0.0.0/3" as Cidr, "multicast and reserved"],
+];

@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { type Cidr, type Ip, isCidr, isIp, isMac, type Mac } from "./address.ts";
+import { isName, namePattern } from "./keys.ts";
+
+/**
+ * The building blocks of every record. Each schema carries a pattern, which reaches the published JSON Schema, and a
+ * check, which does not (zod drops refinements there) and is the stricter of the two.
+ *
+ * Types are branded by cast: zod's own brands would leak zod into every module that names an address.
+ */
+const octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+const quad = `${octet}(\\.${octet}){3}`;
+
+export const ipSchema = z
+  .string()
+  .regex(new RegExp(`^${quad}$`), { error: "expected an IPv4 address such as 10.42.0.2" })
+  .refine(isIp, { error: "expected an IPv4 address such as 10.42.0.2" })
+  .meta({ description: "An IPv4 address, dotted quad" }) as unknown as z.ZodType<Ip, string>;
+
+export const cidrSchema = z
+  .string()
+  .regex(new RegExp(`^${quad}/([0-9]|[12][0-9]|3[0-2])$`), { error: "expected an IPv4 prefix such as 10.42.0.0/16" })
+  .refine(isCidr, { error: "expected an IPv4 prefix without host bits such as 10.42.0.0/16" })
+  .meta({ description: "An IPv4 prefix without host bits" }) as unknown as z.ZodType<Cidr, string>;
+
+export const macSchema = z
+  .string()
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, { error: "expected a MAC address in lower case with colons" })
+  .refine(isMac, { error: "expected a unicast MAC address such as 02:53:0a:2a:40:62" })
+  .meta({ description: "A unicast Ethernet address, lower case" }) as unknown as z.ZodType<Mac, string>;
+
+export const nameSchema = z
+  .string()
+  .regex(namePattern, { error: "expected a name of at most 63 letters, digits, '-', '_' and '.'" })
+  .refine(isName, { error: "expected a name without '..'" });
+
+/** 68 is what IPv4 demands of any link (RFC 791); 576 what every host must take, and less serves nobody here. */
+export const mtuSchema = z.int().min(576).max(65535);
+
+/** Free text for people, bounded so that one record cannot fill an agent's memory or a log line. */
+export const labelsSchema = z
+  .record(z.string().max(63), z.string().max(255))
+  .refine((labels) => Object.keys(labels).length <= 64, {
+    error: "expected at most 64 labels",
+  });
