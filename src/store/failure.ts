@@ -1,0 +1,48 @@
+import {
+  ClientClosedError,
+  EtcdAuthenticationFailedError,
+  EtcdInvalidAuthTokenError,
+  EtcdPermissionDeniedError,
+  GRPCUnauthenticatedError,
+  isRecoverableError,
+} from "etcd3";
+
+/**
+ * What to do about a failed call:
+ * `unavailable` try again with back-off; `unauthenticated` take a new token; `denied` wait for somebody to grant the role;
+ * `compacted` and `future` list again; `closed` stop; `refused` a fault of the request itself, trying again is no use.
+ */
+export type FailureCode = "unavailable" | "unauthenticated" | "denied" | "compacted" | "future" | "closed" | "refused";
+
+/** A call to etcd that failed; `cause` is the client library's own error. */
+export class StoreError extends Error {
+  readonly code: FailureCode;
+
+  constructor(code: FailureCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = "StoreError";
+    this.code = code;
+  }
+}
+
+/** @param what the call in words, as in `put networks/blue` */
+export function storeError(what: string, cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new StoreError(codeOf(cause), `Cannot ${what}: expected etcd to do it, got "${text}"`, cause);
+}
+
+/** The texts are etcd's own (rpctypes/error.go): etcd3 has no class for them. */
+function codeOf(cause: unknown): FailureCode {
+  if (!(cause instanceof Error)) return "unavailable";
+  const text = cause.message;
+  if (text.includes("required revision has been compacted")) return "compacted";
+  if (text.includes("required revision is a future revision")) return "future";
+  if (/invalid auth token|user name is empty|revision of auth store is old/.test(text)) return "unauthenticated";
+  if (cause instanceof EtcdInvalidAuthTokenError || cause instanceof GRPCUnauthenticatedError) return "unauthenticated";
+  if (cause instanceof EtcdPermissionDeniedError || cause instanceof EtcdAuthenticationFailedError) return "denied";
+  if (cause instanceof ClientClosedError) return "closed";
+  if (isRecoverableError(cause) || /no leader|leader changed|timed out|not capable|stopped/.test(text))
+    return "unavailable";
+  return "refused";
+}
