@@ -11,7 +11,7 @@ export type KeyPath =
   | { type: "member"; net: string; host: string }
   | { type: "container"; net: string; host: string; id: string }
   | { type: "block"; net: string; block: string }
-  | { type: "beacon"; net: string }
+  | { type: "beacon"; area: "networks" | "hosts" | `keyspaces/${string}` }
   | { type: "status"; net: string; host: string };
 
 /**
@@ -44,7 +44,7 @@ function toText(path: KeyPath): string {
     case "block":
       return `keyspaces/${path.net}/blocks/${path.block}`;
     case "beacon":
-      return `keyspaces/${path.net}/beacon`;
+      return `${path.area}/.beacon`;
     case "status":
       return `status/${path.net}/${path.host}`;
   }
@@ -53,6 +53,8 @@ function toText(path: KeyPath): string {
 /** The path a key spells, or `undefined` for a key that is none of ours or has an unfit name in it. */
 export function parseKey(key: string): KeyPath | undefined {
   const [area, first, second, third, fourth, ...rest] = key.split("/");
+  if ((area === "networks" || area === "hosts") && first === ".beacon" && second === undefined)
+    return { type: "beacon", area };
   if (rest.length > 0 || first === undefined || !isName(first)) return undefined;
   if (second === undefined) {
     if (area === "networks") return { type: "network", net: first };
@@ -67,7 +69,7 @@ export function parseKey(key: string): KeyPath | undefined {
 }
 
 function inKeyspace(net: string, area: string, name?: string, id?: string): KeyPath | undefined {
-  if (area === "beacon" && name === undefined) return { type: "beacon", net };
+  if (area === ".beacon" && name === undefined) return { type: "beacon", area: `keyspaces/${net}` };
   if (name === undefined || !isName(name)) return undefined;
   if (area === "containers")
     return id !== undefined && isName(id) ? { type: "container", net, host: name, id } : undefined;
@@ -75,4 +77,12 @@ function inKeyspace(net: string, area: string, name?: string, id?: string): KeyP
   if (area === "members") return { type: "member", net, host: name };
   if (area === "blocks") return { type: "block", net, block: name };
   return undefined;
+}
+
+/**
+ * Written together by `skein wait`, one below each prefix that bears on a network: who has seen all of them has seen
+ * everything before them. (etcd's own progress answers may overtake events before 3.4.25 and 3.5.8, etcd issue 15220.)
+ */
+export function beaconsOf(net: string): RecordKey[] {
+  return (["networks", "hosts", `keyspaces/${net}`] as const).map((area) => keyOf({ type: "beacon", area }));
 }
