@@ -1,0 +1,93 @@
+import { Observable, type Subscription } from "rxjs";
+import { laterOf, type Revision } from "../model/revision.ts";
+import type { Client } from "./client.ts";
+import type { StoreEvent } from "./event.ts";
+import { listWatch } from "./list-watch.ts";
+
+/** Everything below one prefix, as `networks/`, `hosts/`, `keyspaces/blue/`. */
+export type Area = `${string}/`;
+
+export interface Batch {
+  area: Area;
+  events: readonly StoreEvent[];
+}
+
+/** How one area stands. */
+export interface AreaState {
+  /** Everything up to here has been told; `0` before the first complete list. */
+  observed: Revision;
+  synced: boolean;
+  /** Milliseconds of the Unix epoch; absent while the watch stands. */
+  staleSince?: number;
+  why?: string;
+}
+
+/**
+ * The watches that make up a host's world: networks and hosts always, a keyspace for each network followed. Each keyspace
+ * is watched on its own, so that it can be granted on its own, and so that what another network does costs nothing here.
+ */
+export interface WorldWatch {
+  readonly batches$: Observable<Batch>;
+  readonly areas: ReadonlyMap<Area, AreaState>;
+  follow(net: string): void;
+  unfollow(net: string): void;
+}
+
+export function watchWorld(client: Client): WorldWatch {
+  const areas = new Map<Area, AreaState>();
+  const subscriptions = new Map<Area, Subscription>();
+  let deliver: ((batch: Batch) => void) | undefined;
+
+  function open(area: Area): void {
+    if (subscriptions.has(area)) return;
+    areas.set(area, { observed: "0" as Revision, synced: false });
+    subscriptions.set(
+      area,
+      listWatch(client, area).subscribe((events) => {
+        const state = areas.get(area);
+        if (state) areas.set(area, events.reduce(advance, state));
+        deliver?.({ area, events });
+      }),
+    );
+  }
+
+  function close(area: Area): void {
+    subscriptions.get(area)?.unsubscribe();
+    subscriptions.delete(area);
+    areas.delete(area);
+  }
+
+  return {
+    areas,
+    follow: (net) => open(`keyspaces/${net}/`),
+    unfollow: (net) => close(`keyspaces/${net}/`),
+    batches$: new Observable<Batch>((subscriber) => {
+      deliver = (batch) => subscriber.next(batch);
+      open("networks/");
+      open("hosts/");
+      return () => {
+        deliver = undefined;
+        for (const area of [...subscriptions.keys()]) close(area);
+      };
+    }),
+  };
+}
+
+function advance(state: AreaState, event: StoreEvent): AreaState {
+  switch (event.type) {
+    case "put":
+    case "delete":
+      // Before the list is complete a revision says nothing about the keys not yet told.
+      return state.synced ? { ...state, observed: laterOf(state.observed, event.revision) } : state;
+    case "synced":
+      return { observed: event.revision, synced: true };
+    case "progress":
+      return event.sure ? { ...state, observed: laterOf(state.observed, event.revision) } : state;
+    case "stale":
+      return { ...state, staleSince: event.since, why: event.why };
+    case "fresh":
+      return { observed: state.observed, synced: state.synced };
+    case "doubt":
+      return state;
+  }
+}
