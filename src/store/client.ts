@@ -3,20 +3,10 @@ import { Etcd3, type IKeyValue } from "etcd3";
 import type { Revision } from "../model/revision.ts";
 import { type ConnectOptions, etcdOptions } from "./connection.ts";
 import { StoreError, storeError } from "./failure.ts";
-import { type KeyRange, keyRange, keyText } from "./key-range.ts";
+import { type KeyRange, keyRange } from "./key-range.ts";
 import { signIn } from "./sign-in.ts";
+import { type Stored, stored } from "./stored.ts";
 import { type Commit, commit, type Expectation, type Write } from "./transaction.ts";
-
-/** A key as it stands. */
-export interface Stored {
-  /** Below the installation's prefix. */
-  key: string;
-  value: Buffer;
-  /** Of the last write. */
-  revision: Revision;
-  /** Of the write that created it. */
-  created: Revision;
-}
 
 /** A key space of one installation in etcd. Keys go without the installation's prefix; every failure is a StoreError. */
 export interface Client {
@@ -77,12 +67,7 @@ export function connect(options: ConnectOptions): Client {
     }
   };
   const fullKey = (key: string) => Buffer.from(prefix + key);
-  const stored = (kv: IKeyValue): Stored => ({
-    key: keyText(kv.key, skip),
-    value: kv.value,
-    revision: kv.mod_revision as Revision,
-    created: kv.create_revision as Revision,
-  });
+  const record = (kv: IKeyValue) => stored(kv, skip);
 
   return {
     etcd,
@@ -92,12 +77,12 @@ export function connect(options: ConnectOptions): Client {
     rangeOf: (below) => keyRange(prefix + below),
     async get(key) {
       const answer = await call(`get ${key}`, () => etcd.kv.range({ key: fullKey(key) }), true);
-      return answer.kvs[0] && stored(answer.kvs[0]);
+      return answer.kvs[0] && record(answer.kvs[0]);
     },
     async range(below) {
       const { start, end } = keyRange(prefix + below);
       const answer = await call(`list ${below}`, () => etcd.kv.range({ key: start, range_end: end }), true);
-      return { revision: answer.header.revision as Revision, records: answer.kvs.map(stored) };
+      return { revision: answer.header.revision as Revision, records: answer.kvs.map(record) };
     },
     async put(key, value) {
       const request = { key: fullKey(key), value: Buffer.from(value) };
@@ -110,7 +95,7 @@ export function connect(options: ConnectOptions): Client {
     commit: (expectations, writes) =>
       call(
         `write ${writes.map((write) => write.key).join(", ")}`,
-        () => commit(etcd.kv, { fullKey, stored }, expectations, writes),
+        () => commit(etcd.kv, { fullKey, record }, expectations, writes),
         false,
       ),
     close() {

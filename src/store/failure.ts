@@ -1,5 +1,6 @@
 import {
   ClientClosedError,
+  castGrpcError,
   EtcdAuthenticationFailedError,
   EtcdInvalidAuthTokenError,
   EtcdPermissionDeniedError,
@@ -28,8 +29,10 @@ export class StoreError extends Error {
 /** @param what the call in words, as in `put networks/blue` */
 export function storeError(what: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new StoreError(codeOf(cause), `Cannot ${what}: expected etcd to do it, got "${text}"`, cause);
+  // Streams fail with gRPC's own errors, calls with etcd3's.
+  const error = cause instanceof Error ? castGrpcError(cause) : cause;
+  const text = error instanceof Error ? error.message : String(error);
+  return new StoreError(codeOf(error), `Cannot ${what}: expected etcd to do it, got "${text}"`, error);
 }
 
 /** The texts are etcd's own (rpctypes/error.go): etcd3 has no class for them. */

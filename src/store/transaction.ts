@@ -1,6 +1,6 @@
 import type { IKeyValue, IRequestOp, KVClient } from "etcd3";
 import type { Revision } from "../model/revision.ts";
-import type { Stored } from "./client.ts";
+import type { Stored } from "./stored.ts";
 
 /** Compare-and-swap: the key is as it was read, or is not there. */
 export type Expectation = { key: string; at: Revision | "absent" };
@@ -19,12 +19,12 @@ export const maxWrites = 128;
 
 interface Keys {
   fullKey(key: string): Buffer;
-  stored(kv: IKeyValue): Stored;
+  record(kv: IKeyValue): Stored;
 }
 
 export async function commit(
   kv: KVClient,
-  { fullKey, stored }: Keys,
+  { fullKey, record }: Keys,
   expectations: readonly Expectation[],
   writes: readonly Write[],
 ): Promise<Commit> {
@@ -43,7 +43,7 @@ export async function commit(
   if (answer.succeeded) return { done: true, revision };
   const found = answer.responses.map((response) => {
     const kv = response.response_range.kvs[0];
-    return kv && stored(kv);
+    return kv && record(kv);
   });
   return { done: false, revision, found };
 }
