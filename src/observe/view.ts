@@ -37,6 +37,8 @@ export interface AgentView {
   /** Why removals are held, or undefined. */
   braked(): { removals: number; rows: number; why: string } | undefined;
   plan(): readonly Planned[];
+  /** Hosts whose agents live, as etcd has it now; rejects with a StoreError while it is away. */
+  alive(): Promise<ReadonlySet<string>>;
   /** Lets go of what the brake holds; how many removals that is. */
   release(): number;
   /** Removes every row and record of this host's, then ends the agent. */
