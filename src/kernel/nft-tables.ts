@@ -1,0 +1,119 @@
+import type { Nft, Scope } from "../desired/rows.ts";
+import { type Failure, type Operation, rowId } from "../reconcile/kind.ts";
+import type { Kernel } from "./kernel.ts";
+import { type FoundNft, isEmptyTable, readTable } from "./nft-listing.ts";
+import type { NftKind } from "./nft-mark.ts";
+import type { NftTransaction } from "./nft-notifications.ts";
+import { refusal } from "./nft-refusal.ts";
+import { deleteTable, listTable, transactionOf, turnOf } from "./nft-text.ts";
+
+const families: readonly Nft["family"][] = ["inet", "bridge"];
+
+type Result = Failure | undefined;
+
+/** Our tables in one namespace. What is done to them is done in turn, since one that is found empty is deleted whole. */
+export class NftTables {
+  readonly #kernel: Kernel;
+  readonly #scope: Scope;
+  #last: Promise<unknown> = Promise.resolve();
+  #nextList: Promise<FoundNft[]> | undefined;
+  /** Handles of the rules we wrote, by their chain's key. Rules of a chain we know nothing of are believed their comments. */
+  readonly #written = new Map<string, Set<number>>();
+
+  constructor(kernel: Kernel, scope: Scope) {
+    this.#kernel = kernel;
+    this.#scope = scope;
+  }
+
+  /** Everything in them; those who ask before it begins share one listing. Throws where nothing can be known. */
+  list(): Promise<FoundNft[]> {
+    this.#nextList ??= this.#inTurn(async () => {
+      this.#nextList = undefined;
+      const tables = await Promise.all(families.map((family) => this.#read(family)));
+      return tables.flat();
+    });
+    return this.#nextList;
+  }
+
+  apply(kind: NftKind, operations: readonly Operation<NftKind>[]): Promise<Result[]> {
+    return this.#inTurn(async () => {
+      const results = new Map<Operation<NftKind>, Result>();
+      // What is written now is known again when the kernel tells of it, or else believed.
+      for (const { row } of operations) this.#written.delete(row.key);
+      await this.#run(
+        kind,
+        operations.toSorted((a, b) => turnOf(a) - turnOf(b)),
+        results,
+      );
+      const left = operations.filter(({ verb, row }) => verb === "remove" && row.value.object !== "element");
+      for (const family of new Set(left.map(({ row }) => row.value.family))) await this.#deleteIfEmpty(family);
+      return operations.map((operation) => results.get(operation));
+    });
+  }
+
+  /** Takes in a transaction of ours that went through. */
+  remember({ rules }: NftTransaction): void {
+    for (const { change, chain, handle } of rules) {
+      const handles = this.#written.get(chain) ?? new Set();
+      this.#written.set(chain, handles);
+      if (change === "added") handles.add(handle);
+      else handles.delete(handle);
+    }
+  }
+
+  /** Transactions went unseen, or the namespace is another. */
+  forget(): void {
+    this.#written.clear();
+  }
+
+  /** All in one transaction; where nft refuses that, each half in its own, down to the operation that is to blame. */
+  async #run(kind: NftKind, operations: readonly Operation<NftKind>[], results: Map<Operation<NftKind>, Result>) {
+    const [first] = operations;
+    if (!first) return;
+    const answer = await this.#kernel.nft(this.#scope, transactionOf(kind, operations));
+    if (!answer.ok) {
+      // What is to be removed went with its namespace.
+      const isGone = answer.failure.code === "NETNS_MISSING";
+      for (const each of operations) results.set(each, isGone && each.verb === "remove" ? undefined : answer.failure);
+    } else if (answer.value.status !== 0 && operations.length === 1) {
+      const failure = refusal(answer.value.error, `${first.verb} ${rowId(first.row)}`);
+      results.set(first, first.verb === "remove" && failure.code === "ENOENT" ? undefined : failure);
+    } else if (answer.value.status !== 0) {
+      const middle = Math.ceil(operations.length / 2);
+      await this.#run(kind, operations.slice(0, middle), results);
+      await this.#run(kind, operations.slice(middle), results);
+    }
+  }
+
+  async #read(family: Nft["family"]): Promise<FoundNft[]> {
+    const json = await this.#listing(family);
+    if (json === undefined) return [];
+    const found = readTable(json, (chain, handle) => this.#written.get(chain)?.has(handle) === false);
+    for (const { key, handles } of found) {
+      if (handles && !this.#written.has(key)) this.#written.set(key, new Set(handles));
+    }
+    return found;
+  }
+
+  async #deleteIfEmpty(family: Nft["family"]): Promise<void> {
+    const json = await this.#listing(family);
+    // A refusal means that somebody was quicker, in one way or the other; an empty table does no harm.
+    if (json !== undefined && isEmptyTable(json)) await this.#kernel.nft(this.#scope, deleteTable(family));
+  }
+
+  /** JSON of the table; `undefined` where there is none. */
+  async #listing(family: Nft["family"]): Promise<string | undefined> {
+    const answer = await this.#kernel.nft(this.#scope, listTable(family), { json: true });
+    if (answer.ok && answer.value.status === 0) return answer.value.output;
+    const failure = answer.ok ? refusal(answer.value.error, `list nftables in ${this.#scope}`) : answer.failure;
+    if (failure.code === "ENOENT" || failure.next === "wait") return undefined;
+    throw new Error(failure.message);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    // Whoever asked hears of the failure; the next in turn must not.
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+}
