@@ -13,6 +13,12 @@ export interface BatchReply {
   texts: ReadonlyMap<number, string>;
 }
 
+/** Four bytes of a batch that hold a descriptor of the scope's namespace, which only the Worker has. */
+export interface NamespaceReference {
+  at: number;
+  scope: Scope;
+}
+
 export interface NftReply {
   /** 0 when the whole command buffer was applied: it is one transaction. */
   status: number;
@@ -44,8 +50,15 @@ export type KernelEvent =
  */
 export interface Kernel {
   readonly events$: Observable<KernelEvent>;
-  /** Sends rtnetlink requests, concatenated; the flag NLM_F_REQUEST is the caller's, sequence and ACK are not. */
-  batch(scope: Scope, messages: Uint8Array<ArrayBuffer>): Promise<Answer<BatchReply>>;
+  /**
+   * Sends rtnetlink requests, concatenated; the flag NLM_F_REQUEST is the caller's, sequence and ACK are not. The buffer
+   * is given away. References are where descriptors of other scopes' namespaces belong; they are opened if need be.
+   */
+  batch(
+    scope: Scope,
+    messages: Uint8Array<ArrayBuffer>,
+    references?: readonly NamespaceReference[],
+  ): Promise<Answer<BatchReply>>;
   /** One dump request; answers the messages of a dump that no change interrupted, concatenated, without NLMSG_DONE. */
   dump(scope: Scope, request: Uint8Array<ArrayBuffer>): Promise<Answer<Uint8Array>>;
   /** Runs nft commands in one transaction; `json` wants JSON in `output`. */

@@ -1,0 +1,195 @@
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { mark, type Scope } from "../desired/rows.ts";
+import type { Failure } from "../reconcile/kind.ts";
+import { NamespaceError, openContainerNamespace } from "./container-namespace.ts";
+import type { KernelEvent } from "./kernel.ts";
+import type { Libc } from "./libc.ts";
+import { isNamespaceFile, namespacePath } from "./namespace-files.ts";
+import { closeQuietly, type NamespaceWindow } from "./namespace-window.ts";
+import * as c from "./netlink/constants.ts";
+import type { NetlinkIo } from "./netlink/socket.ts";
+import type { NftContext } from "./nft-native.ts";
+
+/** A scope as the Worker has it: sockets made inside the namespace and used from outside. */
+export interface OpenScope {
+  state: "open";
+  scope: Scope;
+  /** Absent for `host`, whose namespace is this process's for life. */
+  path?: string;
+  identity: string;
+  namespace: number;
+  requests: number;
+  listeners: Listener[];
+  /** Made at the first nft command. */
+  nft?: NftContext;
+}
+
+export interface Listener {
+  fd: number;
+  protocol: "route" | "nftables";
+}
+
+interface ClosedScope {
+  state: "closed";
+  path: string;
+  failure: Failure;
+  /** What the path named when opening it failed; another thing there is worth another try. */
+  identity: string | undefined;
+}
+
+/** Thrown where a scope that cannot be opened is in the way of a command. */
+export class ScopeFailure extends Error {
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.name = "ScopeFailure";
+    this.failure = failure;
+  }
+}
+
+const routeGroups = [
+  c.RTNLGRP_LINK,
+  c.RTNLGRP_NEIGH,
+  c.RTNLGRP_IPV4_IFADDR,
+  c.RTNLGRP_IPV4_ROUTE,
+  c.RTNLGRP_IPV4_NETCONF,
+];
+/** NFNLGRP_NFTABLES of nfnetlink.h. */
+const nftablesGroups = [7];
+
+export interface OpenScopes {
+  /** The scope with its sockets, or why it has none. Opens it anew when its path has come to name another namespace. */
+  use(scope: Scope): OpenScope | Failure;
+  /** Looks at every path again: namespaces come and go without a word to those who hold them. */
+  sweep(): void;
+  forget(scope: Scope): void;
+  all(): Iterable<OpenScope>;
+}
+
+export function openScopes(
+  libc: Libc,
+  io: NetlinkIo,
+  window: NamespaceWindow,
+  directories: readonly string[],
+  tell: (event: KernelEvent) => void,
+): OpenScopes {
+  const scopes = new Map<Scope, OpenScope | ClosedScope>();
+
+  return { use, sweep, forget, all };
+
+  function use(scope: Scope): OpenScope | Failure {
+    const known = scopes.get(scope);
+    if (!known) return open(scope);
+    if (known.path === undefined) return known as OpenScope;
+    if (known.identity === identityOf(known.path)) return known.state === "open" ? known : known.failure;
+    return reopen(scope, known);
+  }
+
+  function reopen(scope: Scope, known: OpenScope | ClosedScope): OpenScope | Failure {
+    if (known.state === "open") {
+      close(known);
+      tell({ type: "vanished", scope });
+    }
+    const now = open(scope);
+    if ("state" in now) tell({ type: "appeared", scope });
+    return now;
+  }
+
+  function open(scope: Scope): OpenScope | Failure {
+    const path = pathOf(scope);
+    scopes.delete(scope);
+    let namespace: number | undefined;
+    const fds: number[] = [];
+    try {
+      namespace = openNamespace(scope, path);
+      const listen = (protocol: number, groups: readonly number[]) => {
+        const fd = io.open(protocol, groups);
+        fds.push(fd);
+        return fd;
+      };
+      const sockets = window.inside(namespace, () => ({
+        requests: listen(c.NETLINK_ROUTE, []),
+        listeners: [
+          { fd: listen(c.NETLINK_ROUTE, routeGroups), protocol: "route" as const },
+          // A container's nftables are its own affair.
+          ...(scope.startsWith("at:")
+            ? []
+            : [{ fd: listen(c.NETLINK_NETFILTER, nftablesGroups), protocol: "nftables" as const }]),
+        ],
+      }));
+      const identity = identityText(fstatSync(namespace));
+      const opened: OpenScope = { state: "open", scope, identity, namespace, ...sockets, ...(path && { path }) };
+      scopes.set(scope, opened);
+      return opened;
+    } catch (error) {
+      for (const fd of [namespace, ...fds]) closeQuietly(fd);
+      const failure = failureOf(scope, error);
+      if (path && failure.next === "wait")
+        scopes.set(scope, { state: "closed", path, failure, identity: identityOf(path) });
+      return failure;
+    }
+  }
+
+  function openNamespace(scope: Scope, path: string | undefined): number {
+    if (path === undefined) return openSync("/proc/self/ns/net", "r");
+    if (scope.startsWith("at:")) return openContainerNamespace(libc, path, directories);
+    if (!isNamespaceFile(path)) {
+      throw new NamespaceError(
+        "NETNS_MISSING",
+        `Cannot open namespace ${path}: expected a mounted namespace, got none`,
+      );
+    }
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  }
+
+  function sweep(): void {
+    for (const [scope, known] of [...scopes]) {
+      if (known.path !== undefined && known.identity !== identityOf(known.path)) reopen(scope, known);
+    }
+  }
+
+  function forget(scope: Scope): void {
+    const known = scopes.get(scope);
+    scopes.delete(scope);
+    if (known?.state === "open") close(known);
+  }
+
+  function* all(): Iterable<OpenScope> {
+    for (const known of scopes.values()) if (known.state === "open") yield known;
+  }
+}
+
+function close(open: OpenScope): void {
+  for (const fd of [open.requests, open.namespace, ...open.listeners.map((listener) => listener.fd)]) closeSync(fd);
+  open.nft?.close();
+}
+
+function pathOf(scope: Scope): string | undefined {
+  if (scope === "host") return undefined;
+  if (scope.startsWith("at:")) return scope.slice("at:".length);
+  return namespacePath(`${mark.namespace}${scope.slice("net:".length)}`);
+}
+
+/** What a path names now. While a namespace is held open the kernel gives its inode number to no other. */
+function identityOf(path: string): string | undefined {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat && identityText(stat);
+  } catch {
+    // ENOTDIR, ELOOP, EACCES: nothing there that could be opened.
+    return undefined;
+  }
+}
+
+function identityText({ dev, ino }: { dev: number; ino: number }): string {
+  return `${dev}:${ino}`;
+}
+
+function failureOf(scope: Scope, error: unknown): Failure {
+  if (error instanceof NamespaceError) return { code: error.code, message: error.message, next: "wait" };
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) throw error;
+  // Vanished between two looks.
+  if (code === "ENOENT") return { code: "NETNS_MISSING", message: `Cannot open ${scope}: ${message}`, next: "wait" };
+  return { code, message: `Cannot open ${scope}: ${message}`, next: "retry" };
+}

@@ -1,0 +1,106 @@
+import { writeSync } from "node:fs";
+import { extname } from "node:path";
+import { MessageChannel, Worker } from "node:worker_threads";
+import { Subject } from "rxjs";
+import type { Command, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
+import type { Kernel, KernelEvent, KernelOptions } from "./kernel.ts";
+import { namedNamespaces } from "./namespace-files.ts";
+
+/** `.ts` when run from source, `.js` when built. */
+const workerFile = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);
+/** The id of the Worker's first post, which answers with the descriptor that wakes it. */
+const hello = 0;
+
+interface Caller {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Starts the Worker and waits until it is ready. Rejects where koffi or libc cannot be loaded. */
+export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
+  const callers = new Map<number, Caller>();
+  let nextId = hello + 1;
+  let isClosed = false;
+  const events = new Subject<KernelEvent>();
+  const { port1: port, port2 } = new MessageChannel();
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const workerData: WorkerOptions = {
+    port: port2,
+    stop: stop.buffer,
+    namespaceDirectories: options.namespaceDirectories ?? [namedNamespaces],
+  };
+  const greeting = new Promise<unknown>((resolve, reject) => callers.set(hello, { resolve, reject }));
+  const worker = new Worker(workerFile, {
+    workerData,
+    transferList: [port2],
+    // Descriptors made by libc and closed by fs are none of its business; it would warn at each.
+    trackUnmanagedFds: false,
+  });
+  const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+  port.on("message", receive);
+  worker.on("error", (error) =>
+    fail(new Error("Cannot go on without the kernel's Worker: it threw", { cause: error })),
+  );
+  worker.on("exit", () => fail(new Error("Cannot call the kernel: its Worker has ended")));
+
+  const wakeDescriptor = (await greeting) as number;
+  const one = new Uint8Array(new BigUint64Array([1n]).buffer);
+  // process.exit waits for the Worker, which may be asleep in poll(): it must be woken, and find the flag when it wakes.
+  process.on("exit", wakeToStop);
+
+  return {
+    events$: events,
+    batch: (scope, messages, references = []) => call("batch", { scope, messages, references }, [messages.buffer]),
+    dump: (scope, request) => call("dump", { scope, request }),
+    nft: (scope, commands, { json = false } = {}) => call("nft", { scope, commands, json }),
+    readSysctls: (scope, names) => call("readSysctls", { scope, names }),
+    writeSysctls: (scope, settings) => call("writeSysctls", { scope, settings }),
+    createNamespace: (name) => call("createNamespace", { name }),
+    deleteNamespace: (name) => call("deleteNamespace", { name }),
+    listNamespaces: () => call("listNamespaces", {}),
+    forget: (scope) => call("forget", { scope }),
+    async close() {
+      if (!isClosed) await Promise.allSettled([call("listNamespaces", {})]);
+      if (!isClosed) wakeToStop();
+      isClosed = true;
+      await ended;
+    },
+  };
+
+  function call<N extends CommandName>(
+    name: N,
+    args: Commands[N]["takes"],
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Commands[N]["gives"]> {
+    return new Promise((resolve, reject) => {
+      if (isClosed) throw new Error(`Cannot ${name}: expected an open kernel, got a closed one`);
+      const id = nextId++;
+      callers.set(id, { resolve: resolve as Caller["resolve"], reject });
+      port.postMessage({ id, name, args } as Command, transfer);
+      writeSync(wakeDescriptor, one);
+    });
+  }
+
+  function receive(post: Post): void {
+    for (const event of post.events) events.next(event);
+    if (!post.answer) return;
+    const caller = callers.get(post.answer.id);
+    callers.delete(post.answer.id);
+    if ("error" in post.answer) caller?.reject(post.answer.error);
+    else caller?.resolve(post.answer.value);
+  }
+
+  function wakeToStop(): void {
+    Atomics.store(stop, 0, 1);
+    writeSync(wakeDescriptor, one);
+  }
+
+  function fail(error: Error): void {
+    isClosed = true;
+    process.off("exit", wakeToStop);
+    for (const { reject } of callers.values()) reject(error);
+    callers.clear();
+    port.close();
+    events.complete();
+  }
+}
