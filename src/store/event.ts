@@ -8,7 +8,8 @@ import type { FailureCode } from "./failure.ts";
  * `value` is a view into the answer it came in: keep what was decoded from it, not the view, or the whole answer stays.
  */
 export type StoreEvent =
-  | { type: "put"; key: string; value: Buffer; revision: Revision; created: Revision }
+  /** `list`: keys not yet told may still hold older revisions, until `synced`. */
+  | { type: "put"; key: string; value: Buffer; revision: Revision; created: Revision; via: "list" | "watch" }
   /** `relist`: the deletion itself was never seen; `revision` is then that of the list the key is missing from. */
   | { type: "delete"; key: string; revision: Revision; via: "watch" | "relist" }
   /** The whole keyspace has been told, as of `revision`: `total` keys, after `vanished` deletes `via: "relist"`. */

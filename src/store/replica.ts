@@ -24,7 +24,7 @@ export class Replica {
     for (const record of page.records) {
       const key = keyText(record.key, this.#skip);
       listing.keys.add(key);
-      if (listing.rewritten || this.#told.get(key) !== record.mod_revision) events.push(this.#put(key, record));
+      if (listing.rewritten || this.#told.get(key) !== record.mod_revision) events.push(this.#put(key, record, "list"));
     }
     return events;
   }
@@ -45,15 +45,15 @@ export class Replica {
   changes(events: readonly IEvent[]): StoreEvent[] {
     return events.map(({ type, kv }) => {
       const key = keyText(kv.key, this.#skip);
-      if (type === "Put") return this.#put(key, kv);
+      if (type === "Put") return this.#put(key, kv, "watch");
       this.#told.delete(key);
       return { type: "delete", key, revision: kv.mod_revision as Revision, via: "watch" };
     });
   }
 
-  #put(key: string, record: IKeyValue): StoreEvent {
+  #put(key: string, record: IKeyValue, via: "list" | "watch"): StoreEvent {
     const revision = record.mod_revision as Revision;
     this.#told.set(key, revision);
-    return { type: "put", key, value: record.value, revision, created: record.create_revision as Revision };
+    return { type: "put", key, value: record.value, revision, created: record.create_revision as Revision, via };
   }
 }

@@ -11,6 +11,8 @@ export interface Stored {
   revision: Revision;
   /** Of the write that created it. */
   created: Revision;
+  /** The lease it lives under; `0` for none. */
+  lease: string;
 }
 
 /** @param skip bytes of the installation's prefix */
@@ -20,5 +22,6 @@ export function stored(kv: IKeyValue, skip: number): Stored {
     value: kv.value,
     revision: kv.mod_revision as Revision,
     created: kv.create_revision as Revision,
+    lease: kv.lease,
   };
 }

@@ -88,7 +88,7 @@ function makeEtcd(name: string, port: number, options: EtcdOptions, more: readon
   const data = join(directory, "data");
   const endpoint = `${options.connect?.tls ? "https" : "http"}://127.0.0.1:${port}`;
   const args = [
-    ...["--name", name, "--data-dir", data, "--log-level", "error", "--unsafe-no-fsync"],
+    ...["--name", name, "--data-dir", data, "--logger", "zap", "--log-level", "error", "--unsafe-no-fsync"],
     ...["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint],
     ...more,
     ...(options.args ?? []),
