@@ -1,4 +1,5 @@
-import type { Row } from "../desired/rows.ts";
+import type { Row, Scope } from "../desired/rows.ts";
+import type { Clock } from "./clock.ts";
 import type { Cause, EngineEvent } from "./event.ts";
 import type { Drivers, Failure, Observed } from "./kind.ts";
 
@@ -27,11 +28,16 @@ export interface FailedRow {
 export interface Engine {
   /** The whole wish of one unit, replacing what it wished before; an empty list ends the unit. Cheap: O(rows of the unit). */
   wish(unit: UnitId, rows: readonly Row[], cause: Cause): void;
-  /** The world is complete: list the kernel, adopt what is right, then converge and stay. No write comes before. */
-  start(scopes: readonly string[]): Promise<void>;
+  /** Lists the kernel and follows it without writing, so that `plan` is true: a dry run. May be repeated, or `start`ed. */
+  observe(scopes: readonly Scope[]): Promise<void>;
+  /**
+   * The world is complete: list every kind in these scopes and the wished ones, adopt what is right, then converge and
+   * stay. No write comes before. Resolves when settled for the first time.
+   */
+  start(scopes: readonly Scope[]): Promise<void>;
   /** Says that what is wished now may have lost records without their deletion having been seen (a relist, a start). */
   doubt(why: string): void;
-  /** Does what the brake holds back. */
+  /** Does what the brake holds back; answers how many removals that is. */
   release(): number;
   plan(): Planned[];
   /** Every wished row, with its units. */
@@ -39,7 +45,7 @@ export interface Engine {
   failures(): readonly FailedRow[];
   /** Resolves when nothing is dirty: every wish is applied, failed with a retry set, or held. */
   settled(): Promise<void>;
-  /** Removes every row of ours from the host, in order, then stops: `skein leave`. */
+  /** Removes every row of ours from the host, in order, then stops: `skein leave`. `failures` has what would not go. */
   clear(): Promise<void>;
   /** Ends loops and timers; rows stay. */
   stop(): Promise<void>;
@@ -49,4 +55,11 @@ export interface EngineOptions {
   drivers: Drivers;
   /** Every event goes to this one function. */
   tell(event: EngineEvent): void;
+  clock?: Clock;
+  /** For jitter: 0 <= x < 1. */
+  random?: () => number;
+  /** Fewer removals than this are never held by the brake. Default 10. */
+  brakeFloor?: number;
+  /** How long one driver may take before all others go on without it. Default 5,000. */
+  patienceMs?: number;
 }

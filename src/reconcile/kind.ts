@@ -45,6 +45,11 @@ export interface Driver<K extends Kind = Kind> {
   readonly notices$: Observable<Notice>;
   /** Whether what is found fulfils the wish, where deep equality asks too much: an absent MAC means any. */
   same?(wish: Values[K], found: Values[K]): boolean;
+  /**
+   * Where nothing in the kernel tells what is ours (sysctls): these keys as they are now, absent ones left out. Such
+   * rows are looked at when they are first wished, `list` is never asked, and what is not wished is not seen.
+   */
+  read?(scope: Scope, keys: readonly string[]): Promise<Observed<K>[]>;
 }
 
 /** A forgotten kind does not compile. */

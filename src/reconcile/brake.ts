@@ -1,0 +1,68 @@
+import type { EngineEvent } from "./event.ts";
+import type { Entry } from "./table.ts";
+
+/** A handful of removals is never held: a host with one small network must be able to leave it. */
+export const defaultFloor = 10;
+
+/**
+ * Holds removals that look like lost records rather than like somebody's wish: many at once, more than half of all we
+ * hold, at a time when records may have been lost unseen (a start, a relist, a revision gone back).
+ */
+export class Brake {
+  readonly held = new Set<Entry>();
+  readonly #floor: number;
+  readonly #tell: (event: EngineEvent) => void;
+  #doubt: { why: string; isWished: boolean } | undefined;
+  #braked = 0;
+
+  constructor(floor: number, tell: (event: EngineEvent) => void) {
+    this.#floor = floor;
+    this.#tell = tell;
+  }
+
+  get why(): string {
+    return this.#doubt?.why ?? "";
+  }
+
+  /** `isWished`: the wishes in doubt are in already; else those of the next round are meant. */
+  doubt(why: string, isWished: boolean): void {
+    this.#doubt = { why, isWished };
+  }
+
+  wished(): void {
+    if (this.#doubt) this.#doubt.isWished = true;
+  }
+
+  /** Which removals of a round may go, those held before included; `found` counts all rows of ours. */
+  pass(removals: Entry[], found: number): Entry[] {
+    if (!this.#doubt) return removals;
+    for (const entry of removals) this.held.add(entry);
+    if (this.#exceeds(found)) {
+      if (this.held.size > this.#braked)
+        this.#tell({ type: "braked", removals: this.held.size, rows: found, why: this.#doubt.why });
+      this.#braked = this.held.size;
+      return [];
+    }
+    if (this.#doubt.isWished) this.#doubt = undefined;
+    return this.#empty();
+  }
+
+  /** Ends the doubt; answers what was held. */
+  release(): Entry[] {
+    this.#doubt = undefined;
+    return this.#empty();
+  }
+
+  /** Once pulled, it stays until nearly all is wished again: records come back keyspace by keyspace. */
+  #exceeds(found: number): boolean {
+    const { size } = this.held;
+    return size >= this.#floor && (this.#braked > 0 || size * 2 > found);
+  }
+
+  #empty(): Entry[] {
+    const held = [...this.held];
+    this.held.clear();
+    this.#braked = 0;
+    return held;
+  }
+}

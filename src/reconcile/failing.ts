@@ -1,0 +1,51 @@
+import type { Scope } from "../desired/rows.ts";
+import type { Cause } from "./event.ts";
+import type { Failure } from "./kind.ts";
+import { opens, stepOf } from "./order.ts";
+import type { State } from "./state.ts";
+import { type Entry, observed, type Value } from "./table.ts";
+import type { Trouble } from "./troubles.ts";
+import { unitsOf, wishedRow } from "./wishes.ts";
+
+/** The code of a row that somebody else keeps changing: it is tried again by the clock alone. */
+export const contested = "CONTESTED";
+
+/** Sets a row's next try, after `pause` or the back-off, and tells it where that is news. */
+export function fail(state: State, entry: Entry, failure: Failure, cause: Cause, pause?: number): void {
+  const { trouble, retryMs, isNews } = state.troubles.add(entry, failure, pause);
+  if (!isNews) return;
+  const row = wishedRow(entry) ?? observed(entry, entry.found as Value);
+  state.tell({ type: "failed", row, failure, attempt: trouble.attempt, retryMs, cause });
+}
+
+/**
+ * Something happened in the scope: rows that wait for an event may go through now, with what their units wish
+ * elsewhere (a pair's near end fails for want of the scope that its far end goes to).
+ */
+export function wakeWaiting(state: State, scope: Scope): void {
+  if (state.troubles.size === 0) return;
+  for (const [entry, trouble] of state.troubles.in(scope)) {
+    if (trouble.failure.next !== "wait") continue;
+    state.troubles.wake(entry, trouble);
+    wakeUnits(state, entry, (other) => other.failure.next === "wait");
+  }
+}
+
+/** The row is there: what comes after it in its scope, or in its units, may have failed for want of it. */
+export function wakeDependents(state: State, entry: Entry): void {
+  if (state.troubles.size === 0) return;
+  const step = stepOf(entry);
+  const depends = (trouble: Trouble, other: Entry) => stepOf(other) > step && trouble.failure.code !== contested;
+  for (const scope of opens(entry))
+    for (const [other, trouble] of state.troubles.in(scope))
+      if (depends(trouble, other)) state.troubles.wake(other, trouble);
+  wakeUnits(state, entry, depends);
+}
+
+function wakeUnits(state: State, entry: Entry, wakes: (trouble: Trouble, other: Entry) => boolean): void {
+  for (const unit of unitsOf(entry))
+    for (const other of state.wishes.of(unit)) {
+      const trouble = state.troubles.get(other);
+      if (trouble && wakes(trouble, other)) state.troubles.wake(other, trouble);
+    }
+}

@@ -1,0 +1,44 @@
+import { type Kind, kinds, mark, type Scope } from "../desired/rows.ts";
+import type { Entry, Value } from "./table.ts";
+
+export const ranks = Object.fromEntries(kinds.map((kind, rank) => [kind, rank])) as Record<Kind, number>;
+
+/**
+ * When a row's turn is: adds and replaces go up the steps, removals come down after them, so that nothing is broken
+ * before what replaces it is made. Scopes take a step side by side; so the far ends of pairs, which are made in another
+ * scope with their near ends, have one of their own.
+ */
+export function stepOf(entry: Entry): number {
+  const { kind } = entry.partition;
+  const value = known(entry);
+  const isFarEnd = kind === "link" && value !== undefined && "type" in value && value.type === "veth-peer";
+  return 2 * ranks[kind] + (isFarEnd ? 1 : 0);
+}
+
+/** Whose turn is first within a batch: ports name their bridge, chains their sets and what they jump to. */
+export function placeOf(entry: Entry): number {
+  const value = known(entry);
+  if (value === undefined) return 0;
+  if ("type" in value && value.type === "bridge") return 0;
+  if (!("object" in value)) return 1;
+  if (value.object === "chain") return value.hook ? 2 : 1;
+  return value.object === "set" ? 0 : 3;
+}
+
+/** The scopes whose rows may go through once this row is there. */
+export function opens(entry: Entry): Scope[] {
+  const { kind, scope } = entry.partition;
+  const value = known(entry);
+  if (kind === "namespace") return [scope, insideOf(entry.key)];
+  if (value !== undefined && "peer" in value) return [scope, value.peer.scope];
+  return [scope];
+}
+
+/** The scope of a network's namespace, by the namespace's name. */
+export function insideOf(namespace: string): Scope {
+  return `net:${namespace.slice(mark.namespace.length)}`;
+}
+
+function known(entry: Entry): Value | undefined {
+  return entry.wish?.value ?? entry.found;
+}
