@@ -2,7 +2,9 @@ import { overlaps } from "../model/address.ts";
 import { oldest } from "../model/claims.ts";
 import type { Network } from "../model/network.ts";
 import type { Entry } from "../model/world.ts";
-import type { Inputs, Skip } from "./inputs.ts";
+import type { Inputs, Self, Skip, SkipCode } from "./inputs.ts";
+import { misplaced } from "./place.ts";
+import { hasPlace } from "./uplinks.ts";
 
 /** Why this host takes no part in a network, whatever containers it has there; `undefined` where nothing stands against it. */
 export function refusal(net: string, inputs: Inputs): Skip | undefined {
@@ -10,12 +12,17 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
   const entry = world.networks.get(net);
   if (entry === undefined) return undefined;
   const { cidr, backend, hosts } = entry.value;
-  const skip = (code: Skip["code"], reason: string): Skip => ({ key: entry.key, code, reason });
+  const skip = (code: SkipCode, reason: string): Skip => ({ key: entry.key, code, reason });
 
   if (hosts !== undefined && !hosts.includes(self.host))
-    return skip("HOST_EXCLUDED", `network ${net} is for hosts ${hosts.join(", ")}, this host is ${self.host}`);
-  const covered = self.protected.find(({ prefix }) => overlaps(prefix, cidr));
+    return skip("HOST_EXCLUDED", `network ${net} names ${hosts.length} hosts, and ${self.host} is none of them`);
+  const covered = [...self.protected, uplinksOf(self)].find(({ prefix }) => overlaps(prefix, cidr));
   if (covered) return skip("CIDR_OVERLAP", `cidr ${cidr} covers ${covered.prefix}, which is ${covered.what}`);
+  if (!hasPlace(net, inputs))
+    return skip("UPLINKS_FULL", `every place for an uplink in ${self.uplinks} is taken by networks of earlier names`);
+  const me = world.keyspaces.get(net)?.members.get(self.host);
+  const odd = me && misplaced(entry.value, me.value.address);
+  if (odd) return { key: me.key, code: odd.code, reason: `agent address ${odd.reason}` };
   if (backend.type === "vxlan") {
     const owner = oldest(entriesOf(world.byVni.get(backend.vni) ?? [], inputs));
     if (owner && owner !== entry)
@@ -29,6 +36,10 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
         `cidr ${cidr} overlaps that of ${rival.key}, which is older: networks of backend host-gw share the host's routes`,
       )
     : undefined;
+}
+
+function uplinksOf({ uplinks }: Self): Self["protected"][number] {
+  return { prefix: uplinks, what: "where uplinks take their addresses" };
 }
 
 /** host-gw puts routes to containers in the host's own table, where overlapping ranges cannot be told apart. */

@@ -1,23 +1,13 @@
-import {
-  type Cidr,
-  contains,
-  firstOf,
-  hostPrefix,
-  type Ip,
-  lastOf,
-  type Mac,
-  macOf,
-  prefixLength,
-} from "../model/address.ts";
-import { blockOf, claimsOf, oldest } from "../model/claims.ts";
-import { gatewayOf } from "../model/network.ts";
+import { type Cidr, hostPrefix, type Ip, type Mac, macOf, prefixLength } from "../model/address.ts";
+import { agentAt, blockOf, claimants, claimsOf, oldest } from "../model/claims.ts";
 import type { ContainerEntry } from "../model/world.ts";
 import { type Context, contextOf } from "./context.ts";
-import { type Derived, type Inputs, nothing, type Skip } from "./inputs.ts";
+import { type Derived, type Inputs, nothing, type SkipCode } from "./inputs.ts";
 import { inside, portName } from "./names.ts";
 import { peerOf } from "./peer.ts";
+import { misplaced } from "./place.ts";
 import { portPermit } from "./port-guard.ts";
-import type { Row, Scope } from "./rows.ts";
+import { mark, type Row, type Scope } from "./rows.ts";
 
 /** What one container needs on this host: its attachment where it is ours, a route where its address lies outside its host's blocks. */
 export function endpoint(net: string, host: string, id: string, inputs: Inputs): Derived {
@@ -26,14 +16,14 @@ export function endpoint(net: string, host: string, id: string, inputs: Inputs):
   const entry = keyspace?.containers.get(host)?.get(id);
   if (!keyspace || !entry) return nothing;
   const { ip } = entry.value;
+  const network = world.networks.get(net);
   if (host !== self.host) {
     // Nearly every container of a large world ends here.
-    if (ip === undefined || blockOf(keyspace, ip)?.value.host === host) return nothing;
+    if (!network || ip === undefined || blockOf(keyspace, ip, network.value.cidr)?.value.host === host) return nothing;
     const context = contextOf(net, inputs);
     return context === undefined ? nothing : remote(context, entry, ip);
   }
   if (ip === undefined) return skip(entry, "ADDRESS_MISSING", "the record names no ip");
-  const network = world.networks.get(net);
   if (network === undefined) return skip(entry, "NETWORK_UNKNOWN", `there is no record networks/${net}`);
   const context = contextOf(net, inputs);
   return context === undefined ? nothing : local(context, entry, ip);
@@ -48,12 +38,12 @@ function remote(context: Context, entry: ContainerEntry, ip: Ip): Derived {
 }
 
 function local(context: Context, entry: ContainerEntry, ip: Ip): Derived {
-  const unfit = misfit(context, entry, ip) ?? contested(context, entry);
+  const unfit = misfit(context, entry, ip) ?? unattachable(context, entry);
   if (unfit) return unfit;
-  const { scope, networkKey, me, net, mtu, keyspace, self } = context;
+  const { scope, networkKey, me, net, network, mtu, keyspace, self } = context;
   const because = [entry.key, networkKey, me.key];
   const dst = hostPrefix(ip);
-  const own = blockOf(keyspace, ip)?.value.host === self.host;
+  const own = blockOf(keyspace, ip, network.cidr)?.value.host === self.host;
   const outside = own ? [] : context.backend.local(context, dst, because);
   const { netns } = entry.value;
   if (netns === undefined) return { rows: outside };
@@ -105,15 +95,9 @@ function inContainer(
 
 /** Why an address cannot be this container's, in this network. */
 function misfit({ network, keyspace }: Context, entry: ContainerEntry, ip: Ip): Derived | undefined {
-  const { cidr } = network;
-  if (!contains(cidr, ip)) return skip(entry, "ADDRESS_OUTSIDE", `ip ${ip} is outside ${cidr}`);
-  if (ip === gatewayOf(network) || ip === firstOf(cidr) || ip === lastOf(cidr))
-    return skip(
-      entry,
-      "ADDRESS_RESERVED",
-      `ip ${ip} is the gateway's, the network's or the broadcast address of ${cidr}`,
-    );
-  const agent = keyspace.byAgent.get(ip)?.values().next().value;
+  const odd = misplaced(network, ip);
+  if (odd) return skip(entry, odd.code, `ip ${odd.reason}`);
+  const agent = agentAt(keyspace, ip);
   if (agent !== undefined) return skip(entry, "ADDRESS_TAKEN", `ip ${ip} is the agent address of host ${agent}`);
   const owner = oldest(claimsOf(keyspace, ip));
   return owner === entry || owner === undefined
@@ -121,14 +105,21 @@ function misfit({ network, keyspace }: Context, entry: ContainerEntry, ip: Ip): 
     : skip(entry, "ADDRESS_TAKEN", `ip ${ip} belongs to ${owner.key}, which is older`);
 }
 
-/** A namespace takes one eth0: of several records that name it, the oldest has it. */
-function contested({ inputs }: Context, entry: ContainerEntry): Derived | undefined {
-  const owner = oldest(inputs.world.byNetns.get(`${entry.host} ${entry.value.netns}`) ?? []);
+/**
+ * Why a container's namespace is not attached. It takes one eth0, so of several records that name it, the oldest has it.
+ * And it is none of ours: an eth0 in another network's namespace would join what must never meet.
+ */
+function unattachable({ inputs }: Context, entry: ContainerEntry): Derived | undefined {
+  const { netns } = entry.value;
+  if (netns === undefined) return undefined;
+  if (netns.slice(netns.lastIndexOf("/") + 1).startsWith(mark.namespace))
+    return skip(entry, "NETNS_RESERVED", `netns ${netns} has the name of a network's own namespace`);
+  const owner = oldest(claimants(inputs.world.byNetns.get(entry.host), netns));
   return owner === entry || owner === undefined
     ? undefined
-    : skip(entry, "NETNS_TAKEN", `netns ${entry.value.netns} belongs to ${owner.key}, which is older`);
+    : skip(entry, "NETNS_TAKEN", `netns ${netns} belongs to ${owner.key}, which is older`);
 }
 
-function skip({ key }: ContainerEntry, code: Skip["code"], reason: string): Derived {
+function skip({ key }: ContainerEntry, code: SkipCode, reason: string): Derived {
   return { rows: [], skipped: { key, code, reason } };
 }

@@ -45,6 +45,8 @@ export type SkipCode =
   | "ADDRESS_RESERVED"
   | "ADDRESS_TAKEN"
   | "NETNS_TAKEN"
+  | "NETNS_RESERVED"
+  | "UPLINKS_FULL"
   | "PEER_UNKNOWN"
   | "PEER_OFF_LINK"
   | "NETWORK_UNKNOWN";

@@ -8,10 +8,13 @@ export function portName(net: string, host: string, id: string): string {
   return `skc${digest(`${net} ${host}/${id}`).slice(0, longest - 3)}`;
 }
 
-/** The host's end of a network's uplink: `sku-blue`, or a digest where the name is too long. */
+/**
+ * The host's end of a network's uplink: `sku-blue`, or a digest where the name is too long. `_` begins no name, so that no
+ * network can be named like another's digest.
+ */
 export function uplinkName(net: string): string {
   const name = `sku-${net}`;
-  return name.length <= longest ? name : `sku-${digest(net).slice(0, longest - 4)}`;
+  return name.length <= longest ? name : `sku-_${digest(net).slice(0, longest - 5)}`;
 }
 
 /** Every uplink of ours, as an nft wildcard. */

@@ -4,7 +4,7 @@ import { type Context, contextOf } from "./context.ts";
 import type { Derived, Inputs } from "./inputs.ts";
 import { nothing } from "./inputs.ts";
 import { inside } from "./names.ts";
-import { isPartOf } from "./peer.ts";
+import { blocksOf } from "./peer.ts";
 import { portGuard } from "./port-guard.ts";
 import { mark, type Row } from "./rows.ts";
 import { uplink } from "./uplink.ts";
@@ -76,10 +76,8 @@ const sysctls: Record<string, Extract<Row, { kind: "sysctl" }>["value"]> = {
 };
 
 function ownBlocks(context: Context): Row[] {
-  const { keyspace, self, me, networkKey, backend } = context;
-  return [...(keyspace.blocksByHost.get(self.host) ?? [])].flatMap((prefix) => {
-    const block = keyspace.blocks.get(prefix);
-    if (!block || !isPartOf(context.network.cidr, prefix)) return [];
-    return backend.local(context, prefix, [block.key, me.key, networkKey]);
-  });
+  const { self, me, networkKey, backend } = context;
+  return blocksOf(context, self.host).flatMap(({ prefix, key }) =>
+    backend.local(context, prefix, [key, me.key, networkKey]),
+  );
 }

@@ -1,7 +1,11 @@
-import { type Cidr, contains, firstOf, overlaps, prefixLength } from "../model/address.ts";
+import { type Cidr, firstOf, overlaps, prefixLength } from "../model/address.ts";
+import { agentAt, claimsOf, oldest } from "../model/claims.ts";
+import type { RecordKey } from "../model/keys.ts";
+import type { Keyspace } from "../model/world.ts";
 import type { Peer } from "./backends/backend.ts";
 import { type Context, contextOf } from "./context.ts";
 import { type Derived, type Inputs, nothing, type Skip } from "./inputs.ts";
+import { misplaced } from "./place.ts";
 
 /** What a network needs for one remote host: the way to it, and routes to its blocks. */
 export function peer(net: string, host: string, inputs: Inputs): Derived {
@@ -10,22 +14,37 @@ export function peer(net: string, host: string, inputs: Inputs): Derived {
   if (context === undefined || !context.keyspace.members.has(host)) return nothing;
   const found = peerOf(context, host);
   if ("code" in found) return { rows: [], skipped: found };
-  const routes = [...(context.keyspace.blocksByHost.get(host) ?? [])].flatMap((prefix) => {
-    const block = context.keyspace.blocks.get(prefix);
-    if (!block || !isPartOf(context.network.cidr, prefix)) return [];
-    return context.backend.remote(context, found, prefix, [block.key, ...found.because]);
-  });
+  const routes = blocksOf(context, host).flatMap(({ prefix, key }) =>
+    context.backend.remote(context, found, prefix, [key, ...found.because]),
+  );
   return { rows: [...context.backend.peer(context, found), ...routes] };
 }
 
+/** The blocks that lead to a host, in order of prefixes. */
+export function blocksOf({ keyspace, network }: Context, host: string): { prefix: Cidr; key: RecordKey }[] {
+  return [...(keyspace.blocksByHost.get(host) ?? [])].sort().flatMap((prefix) => {
+    const block = keyspace.blocks.get(prefix);
+    if (!block || !isPartOf(network.cidr, prefix) || movedAway(keyspace, prefix, host)) return [];
+    return { prefix, key: block.key };
+  });
+}
+
 /** A block outside the network, or as wide as it, would take others' traffic. */
-export function isPartOf(whole: Cidr, block: Cidr): boolean {
+function isPartOf(whole: Cidr, block: Cidr): boolean {
   return overlaps(whole, block) && prefixLength(block) > prefixLength(whole);
+}
+
+/** A block of one address leads nowhere else than the container that has it: its route is the container's to wish. */
+function movedAway(keyspace: Keyspace, prefix: Cidr, host: string): boolean {
+  if (prefixLength(prefix) !== 32) return false;
+  const address = firstOf(prefix);
+  const owner = oldest(claimsOf(keyspace, address));
+  return owner !== undefined && owner.host !== host && agentAt(keyspace, address) === undefined;
 }
 
 /** A remote host as the backend needs it, or why it cannot be reached. */
 export function peerOf(context: Context, host: string): Peer | Skip {
-  const { keyspace, inputs, net, network, gateway, me } = context;
+  const { keyspace, inputs, net, network, me, self } = context;
   const member = keyspace.members.get(host);
   const place = inputs.world.hosts.get(host);
   if (member === undefined)
@@ -34,12 +53,16 @@ export function peerOf(context: Context, host: string): Peer | Skip {
   if (place === undefined)
     return skip("PEER_UNKNOWN", `host ${host} has no record hosts/${host}: its underlay address is unknown`);
   const { address } = member.value;
-  if (!contains(network.cidr, address))
-    return skip("ADDRESS_OUTSIDE", `agent address ${address} is outside ${network.cidr}`);
-  if (address === gateway || address === firstOf(network.cidr) || address === me.value.address)
-    return skip("ADDRESS_RESERVED", `agent address ${address} is the gateway's, the network's or this host's own`);
-  const first = firstHolder(context, address);
-  if (first !== host) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to host ${first}, which is older`);
+  const odd = misplaced(network, address);
+  if (odd) return skip(odd.code, `agent address ${odd.reason}`);
+  const holder = address === me.value.address ? self.host : agentAt(keyspace, address);
+  if (holder !== host) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to host ${holder}`);
+  if (place.value.address === self.underlay.address)
+    return {
+      key: place.key,
+      code: "ADDRESS_TAKEN",
+      reason: `underlay address ${place.value.address} is this host's own`,
+    };
   const found: Peer = {
     host,
     member: member.value,
@@ -48,12 +71,4 @@ export function peerOf(context: Context, host: string): Peer | Skip {
   };
   const refused = context.backend.refusal(context, found);
   return refused ? { key: place.key, ...refused } : found;
-}
-
-/** Agent addresses are given out by compare-and-swap on blocks; two hosts at one address means records made by hand. */
-function firstHolder({ keyspace }: Context, address: Parameters<typeof contains>[1]): string | undefined {
-  const hosts = keyspace.byAgent.get(address);
-  if (hosts === undefined || hosts.size === 1) return hosts?.values().next().value;
-  const created = (host: string) => keyspace.members.get(host)?.created ?? 0n;
-  return [...hosts].sort((a, b) => (created(a) < created(b) || (created(a) === created(b) && a < b) ? -1 : 1))[0];
 }

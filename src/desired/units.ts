@@ -1,12 +1,13 @@
-import { type Cidr, contains, firstOf, fromNumber, sizeOf, toNumber } from "../model/address.ts";
+import { type Cidr, contains, firstOf, fromNumber, hostPrefix, type Ip, sizeOf, toNumber } from "../model/address.ts";
 import { blockPrefix } from "../model/block.ts";
-import { blockOf, claimsOf } from "../model/claims.ts";
+import { blockOf, claimants, claimsOf } from "../model/claims.ts";
 import type { Change, ContainerEntry, Fact, Keyspace, World } from "../model/world.ts";
 import { endpoint } from "./endpoint.ts";
 import type { Derived, Inputs, Self } from "./inputs.ts";
 import { nothing } from "./inputs.ts";
 import { network } from "./network.ts";
 import { peer } from "./peer.ts";
+import { placesOf } from "./uplinks.ts";
 
 /** A derivation unit: `network <net>`, `peer <net> <host>`, `endpoint <net> <host>/<id>`. */
 export type UnitId = `${"network" | "peer" | "endpoint"} ${string}`;
@@ -71,17 +72,18 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
         yield* neighboursOfUplink(path.net, world, self);
         return;
       }
-      const { address } = entry.value as { address: Parameters<typeof claimsOf>[1] };
+      const { address } = entry.value as { address: Ip };
       const keyspace = world.keyspaces.get(path.net);
-      yield `peer ${path.net} ${path.host}`;
-      for (const other of keyspace?.byAgent.get(address) ?? []) yield `peer ${path.net} ${other}`;
-      yield* outsiders(path.net, path.host, world);
-      if (keyspace) for (const claim of claimsOf(keyspace, address)) yield endpointUnit(path.net, claim);
+      for (const host of new Set([path.host, ...(keyspace?.byAgent.get(address) ?? [])])) {
+        yield `peer ${path.net} ${host}`;
+        yield* outsiders(path.net, host, world);
+      }
+      if (keyspace) yield* claimed(path.net, keyspace, address, self);
       return;
     }
     case "block": {
       const { host } = entry.value as { host: string };
-      yield host === self.host ? `network ${path.net}` : `peer ${path.net} ${host}`;
+      yield routesTo(path.net, host, self);
       const keyspace = world.keyspaces.get(path.net);
       const prefix = blockPrefix(path.block);
       if (keyspace && prefix) for (const claim of claimsWithin(keyspace, prefix)) yield endpointUnit(path.net, claim);
@@ -92,9 +94,9 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
       yield endpointUnit(path.net, container);
       const { ip, netns } = container.value;
       const keyspace = world.keyspaces.get(path.net);
-      if (ip && keyspace) for (const claim of claimsOf(keyspace, ip)) yield endpointUnit(path.net, claim);
+      if (ip && keyspace) yield* claimed(path.net, keyspace, ip, self);
       if (netns && path.host === self.host)
-        for (const claim of world.byNetns.get(`${path.host} ${netns}`) ?? []) yield unitOfKey(claim);
+        for (const claim of claimants(world.byNetns.get(path.host), netns)) yield unitOfKey(claim);
       return;
     }
   }
@@ -110,11 +112,26 @@ function* rivals({ path, entry }: Extract<Fact, { path: { type: "network" } }>, 
   for (const net of contenders) if (net !== path.net) yield* unitsOf(net, world);
 }
 
+/** What depends on who has an address: its claimants, and the block that holds it alone. */
+function* claimed(net: string, keyspace: Keyspace, ip: Ip, self: Self): Generator<UnitId> {
+  for (const claim of claimsOf(keyspace, ip)) yield endpointUnit(net, claim);
+  const block = keyspace.blocks.get(hostPrefix(ip));
+  if (block) yield routesTo(net, block.value.host, self);
+}
+
+/** The unit that wishes the routes of a host's blocks. */
+function routesTo(net: string, host: string, self: Self): UnitId {
+  return host === self.host ? `network ${net}` : `peer ${net} ${host}`;
+}
+
 /** Places of uplinks are taken in order of names, so joining a network may move another's, if rarely. */
 function* neighboursOfUplink(net: string, world: World, self: Self): Generator<UnitId> {
-  for (const other of world.memberships.get(self.host) ?? []) {
+  const memberships = world.memberships.get(self.host) ?? new Set<string>();
+  // In a full range a place that falls free may be anybody's.
+  const full = memberships.size >= placesOf(self) - 1;
+  for (const other of full ? world.networks.keys() : memberships) {
     if (other === net) continue;
-    if (world.networks.get(other)?.value.backend.type === "host-gw") yield* unitsOf(other, world);
+    if (full || world.networks.get(other)?.value.backend.type === "host-gw") yield* unitsOf(other, world);
     else yield `network ${other}`;
   }
 }
@@ -122,9 +139,11 @@ function* neighboursOfUplink(net: string, world: World, self: Self): Generator<U
 /** Containers of a host that its blocks do not cover: their routes name the host. */
 function* outsiders(net: string, host: string, world: World): Generator<UnitId> {
   const keyspace = world.keyspaces.get(net);
-  for (const entry of keyspace?.containers.get(host)?.values() ?? []) {
+  const network = world.networks.get(net);
+  if (!keyspace || !network) return;
+  for (const entry of keyspace.containers.get(host)?.values() ?? []) {
     const { ip } = entry.value;
-    if (keyspace && ip && blockOf(keyspace, ip)?.value.host !== host) yield endpointUnit(net, entry);
+    if (ip && blockOf(keyspace, ip, network.value.cidr)?.value.host !== host) yield endpointUnit(net, entry);
   }
 }
 

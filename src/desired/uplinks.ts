@@ -1,5 +1,5 @@
 import { firstOf, fromNumber, type Ip, sizeOf, toNumber } from "../model/address.ts";
-import type { Inputs } from "./inputs.ts";
+import type { Inputs, Self } from "./inputs.ts";
 import { hash32 } from "./names.ts";
 
 export interface UplinkAddresses {
@@ -16,19 +16,38 @@ export interface UplinkAddresses {
  * The choice is a digest of the name, so that it holds over restarts and mostly over other networks' coming and going;
  * where two digests meet, the later name takes the next free place.
  */
-export function uplinkAddresses(net: string, { world, self }: Inputs): UplinkAddresses {
-  const places = sizeOf(self.uplinks) / 2;
+export function uplinkAddresses(net: string, inputs: Inputs): UplinkAddresses {
+  const { self } = inputs;
+  const places = placesOf(self);
   const taken = new Set<number>();
-  for (const name of [...(world.memberships.get(self.host) ?? []), net].sort()) {
+  for (const name of namesWith(net, inputs)) {
+    if (taken.size === places) break;
     let place = hash32(name) % places;
-    while (taken.has(place) && taken.size < places) place = (place + 1) % places;
+    while (taken.has(place)) place = (place + 1) % places;
     if (name === net) return pair(place);
     taken.add(place);
   }
-  throw new Error(`Cannot place uplink: expected ${net} among its own names`);
+  throw new Error(`Cannot place uplink: expected ${net} to have a place in ${self.uplinks}, got none left`);
 
   function pair(place: number): UplinkAddresses {
     const outer = toNumber(firstOf(self.uplinks)) + 2 * place;
     return { outer: fromNumber(outer), inner: fromNumber(outer + 1) };
   }
+}
+
+/** Whether there is a place for the network's uplink: a full range serves the first by name. */
+export function hasPlace(net: string, inputs: Inputs): boolean {
+  const { world, self } = inputs;
+  const places = placesOf(self);
+  return (world.memberships.get(self.host)?.size ?? 0) < places || namesWith(net, inputs).indexOf(net) < places;
+}
+
+/** How many uplinks the range holds; at as many memberships it is full. */
+export function placesOf({ uplinks }: Self): number {
+  return Math.floor(sizeOf(uplinks) / 2);
+}
+
+/** Networks that this host is in, and this one, in the order that places are given out. */
+function namesWith(net: string, { world, self }: Inputs): string[] {
+  return [...new Set(world.memberships.get(self.host)).add(net)].sort();
 }

@@ -1,36 +1,52 @@
-import { type Ip, prefixOf } from "./address.ts";
+import { type Cidr, type Ip, prefixLength, prefixOf } from "./address.ts";
 import type { Block } from "./block.ts";
 import type { ContainerEntry, Entry, Keyspace } from "./world.ts";
 
-export function addClaim(byIp: Keyspace["byIp"], ip: Ip, entry: ContainerEntry): void {
-  const claims = byIp.get(ip);
-  if (claims === undefined) byIp.set(ip, entry);
-  else if (claims instanceof Set) claims.add(entry);
-  else byIp.set(ip, new Set([claims, entry]));
+/** Who claims what. A thing has one claimant as a rule, and then no set: that saves 20 MB in a world of 100,000 containers. */
+export type Claims<K> = Map<K, ContainerEntry | Set<ContainerEntry>>;
+
+export function addClaim<K>(claims: Claims<K>, thing: K, entry: ContainerEntry): void {
+  const held = claims.get(thing);
+  if (held === undefined) claims.set(thing, entry);
+  else if (held instanceof Set) held.add(entry);
+  else claims.set(thing, new Set([held, entry]));
 }
 
-export function dropClaim(byIp: Keyspace["byIp"], ip: Ip, entry: ContainerEntry): void {
-  const claims = byIp.get(ip);
-  if (!(claims instanceof Set)) {
-    byIp.delete(ip);
+export function dropClaim<K>(claims: Claims<K>, thing: K, entry: ContainerEntry): void {
+  const held = claims.get(thing);
+  if (!(held instanceof Set)) {
+    claims.delete(thing);
     return;
   }
-  claims.delete(entry);
-  const [only] = claims;
-  if (claims.size === 1 && only) byIp.set(ip, only);
+  held.delete(entry);
+  const [only] = held;
+  if (held.size === 1 && only) claims.set(thing, only);
+}
+
+/** Everybody who claims the thing. */
+export function claimants<K>(claims: Claims<K> | undefined, thing: K): ContainerEntry[] {
+  const held = claims?.get(thing);
+  if (held === undefined) return [];
+  return held instanceof Set ? [...held] : [held];
 }
 
 /** Everybody who claims the address. */
 export function claimsOf(keyspace: Keyspace, ip: Ip): ContainerEntry[] {
-  const claims = keyspace.byIp.get(ip);
-  if (claims === undefined) return [];
-  return claims instanceof Set ? [...claims] : [claims];
+  return claimants(keyspace.byIp, ip);
 }
 
-/** The longest block that holds the address. */
-export function blockOf(keyspace: Keyspace, ip: Ip): Entry<Block> | undefined {
+/** The host whose agent address this is; the oldest member's, should several say so. */
+export function agentAt({ byAgent, members }: Keyspace, ip: Ip): string | undefined {
+  const hosts = byAgent.get(ip);
+  if (hosts === undefined || hosts.size === 1) return hosts?.values().next().value;
+  const first = oldest([...hosts].flatMap((host) => members.get(host) ?? []));
+  return [...hosts].find((host) => members.get(host) === first);
+}
+
+/** The longest block that holds the address. A block as wide as the network is nobody's, and no route leads there. */
+export function blockOf(keyspace: Keyspace, ip: Ip, network: Cidr): Entry<Block> | undefined {
   let best: Entry<Block> | undefined;
-  let longest = -1;
+  let longest = prefixLength(network);
   for (const length of keyspace.blockLengths.keys()) {
     const block = length > longest ? keyspace.blocks.get(prefixOf(ip, length)) : undefined;
     if (block === undefined) continue;

@@ -1,9 +1,10 @@
-import { type Cidr, type Ip, prefixLength } from "./address.ts";
+import type { Cidr, Ip } from "./address.ts";
 import { type Block, blockPrefix } from "./block.ts";
-import { addClaim, dropClaim } from "./claims.ts";
+import type { Claims } from "./claims.ts";
 import type { Container } from "./container.ts";
 import type { Decoded } from "./decode.ts";
 import type { Host } from "./host.ts";
+import { index, unindex } from "./indexes.ts";
 import { type KeyPath, keyOf, parseKey, type RecordKey } from "./keys.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
@@ -32,8 +33,7 @@ export interface Keyspace {
   blockLengths: Map<number, number>;
   /** By host, then by id. */
   containers: Map<string, Map<string, ContainerEntry>>;
-  /** Claims of an address: mostly one, so mostly no set. */
-  byIp: Map<Ip, ContainerEntry | Set<ContainerEntry>>;
+  byIp: Claims<Ip>;
 }
 
 /** What etcd says, as plain indexed maps. Output of everything after it depends on this state only, never on the path to it. */
@@ -43,8 +43,8 @@ export interface World {
   hosts: Map<string, Entry<Host>>;
   /** A keyspace may be there before its network, and stay after it. */
   keyspaces: Map<string, Keyspace>;
-  /** Containers of any network by the namespace they ask for, as `host path`. */
-  byNetns: Map<string, Set<ContainerEntry>>;
+  /** Containers of any network by host, then by the namespace they ask for. */
+  byNetns: Map<string, Claims<string>>;
   /** Networks each host is a member of. */
   memberships: Map<string, Set<string>>;
 }
@@ -57,18 +57,6 @@ export function emptyWorld(): World {
     keyspaces: new Map(),
     byNetns: new Map(),
     memberships: new Map(),
-  };
-}
-
-function emptyKeyspace(): Keyspace {
-  return {
-    members: new Map(),
-    byAgent: new Map(),
-    blocks: new Map(),
-    blocksByHost: new Map(),
-    blockLengths: new Map(),
-    containers: new Map(),
-    byIp: new Map(),
   };
 }
 
@@ -136,108 +124,4 @@ function entryAt(world: World, path: KeyPath): Entry<unknown> | undefined {
     case "status":
       return undefined;
   }
-}
-
-function index(world: World, { path, entry }: Fact): void {
-  switch (path.type) {
-    case "network": {
-      const network = entry as Entry<Network>;
-      world.networks.set(path.net, network);
-      if (network.value.backend.type === "vxlan") addTo(world.byVni, network.value.backend.vni, path.net);
-      return;
-    }
-    case "host":
-      world.hosts.set(path.host, entry as Entry<Host>);
-      return;
-    case "member":
-      keyspaceOf(world, path.net).members.set(path.host, entry as Entry<Member>);
-      addTo(keyspaceOf(world, path.net).byAgent, (entry as Entry<Member>).value.address, path.host);
-      addTo(world.memberships, path.host, path.net);
-      return;
-    case "container": {
-      const container = entry as ContainerEntry;
-      const { containers, byIp } = keyspaceOf(world, path.net);
-      const ofHost = containers.get(path.host);
-      if (ofHost === undefined) containers.set(path.host, new Map([[path.id, container]]));
-      else ofHost.set(path.id, container);
-      if (container.value.ip !== undefined) addClaim(byIp, container.value.ip, container);
-      if (container.value.netns !== undefined) addTo(world.byNetns, `${path.host} ${container.value.netns}`, container);
-      return;
-    }
-    case "block": {
-      const keyspace = keyspaceOf(world, path.net);
-      const prefix = blockPrefix(path.block) as Cidr;
-      const block = entry as Entry<Block>;
-      keyspace.blocks.set(prefix, block);
-      addTo(keyspace.blocksByHost, block.value.host, prefix);
-      const length = prefixLength(prefix);
-      keyspace.blockLengths.set(length, (keyspace.blockLengths.get(length) ?? 0) + 1);
-    }
-  }
-}
-
-function unindex(world: World, { path, entry }: Fact): void {
-  switch (path.type) {
-    case "network": {
-      const network = entry as Entry<Network>;
-      world.networks.delete(path.net);
-      if (network.value.backend.type === "vxlan") dropFrom(world.byVni, network.value.backend.vni, path.net);
-      return;
-    }
-    case "host":
-      world.hosts.delete(path.host);
-      return;
-    case "member":
-      keyspaceOf(world, path.net).members.delete(path.host);
-      dropFrom(keyspaceOf(world, path.net).byAgent, (entry as Entry<Member>).value.address, path.host);
-      dropFrom(world.memberships, path.host, path.net);
-      break;
-    case "container": {
-      const container = entry as ContainerEntry;
-      const { containers, byIp } = keyspaceOf(world, path.net);
-      const ofHost = containers.get(path.host);
-      ofHost?.delete(path.id);
-      if (ofHost?.size === 0) containers.delete(path.host);
-      if (container.value.ip !== undefined) dropClaim(byIp, container.value.ip, container);
-      if (container.value.netns !== undefined)
-        dropFrom(world.byNetns, `${path.host} ${container.value.netns}`, container);
-      break;
-    }
-    case "block": {
-      const keyspace = keyspaceOf(world, path.net);
-      const prefix = blockPrefix(path.block) as Cidr;
-      keyspace.blocks.delete(prefix);
-      dropFrom(keyspace.blocksByHost, (entry as Entry<Block>).value.host, prefix);
-      const left = (keyspace.blockLengths.get(prefixLength(prefix)) ?? 1) - 1;
-      if (left === 0) keyspace.blockLengths.delete(prefixLength(prefix));
-      else keyspace.blockLengths.set(prefixLength(prefix), left);
-    }
-  }
-  dropIfEmpty(world, path.net);
-}
-
-function keyspaceOf(world: World, net: string): Keyspace {
-  const found = world.keyspaces.get(net);
-  if (found) return found;
-  const keyspace = emptyKeyspace();
-  world.keyspaces.set(net, keyspace);
-  return keyspace;
-}
-
-function dropIfEmpty(world: World, net: string): void {
-  const keyspace = world.keyspaces.get(net);
-  if (keyspace && keyspace.members.size + keyspace.blocks.size + keyspace.containers.size === 0)
-    world.keyspaces.delete(net);
-}
-
-function addTo<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const set = map.get(key);
-  if (set === undefined) map.set(key, new Set([value]));
-  else set.add(value);
-}
-
-function dropFrom<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const set = map.get(key);
-  set?.delete(value);
-  if (set?.size === 0) map.delete(key);
 }

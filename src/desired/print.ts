@@ -1,0 +1,97 @@
+import { type Link, mark, type Nft, type Route, type Row, type Scope } from "./rows.ts";
+
+/** A row as the kernel holds it or as it is wished: what is printed is the same. */
+type Printable = Row extends infer R ? (R extends Row ? Omit<R, "because"> : never) : never;
+
+/** One row in the words of ip, bridge, nft and sysctl, on one line; the namespace comes last, the host's own unnamed. */
+export function describeRow(row: Printable): string {
+  const place = placeOf(row.scope);
+  return place === undefined ? describe(row) : `${describe(row)} in ${place}`;
+}
+
+/** `skein-blue` for a network, the path for a container; undefined for the host's own namespace. */
+function placeOf(scope: Scope): string | undefined {
+  if (scope === "host") return undefined;
+  return scope.startsWith("net:") ? `${mark.namespace}${scope.slice("net:".length)}` : scope.slice("at:".length);
+}
+
+function describe(row: Printable): string {
+  switch (row.kind) {
+    case "namespace":
+      return `netns ${row.key}`;
+    case "sysctl":
+      return words("sysctl", `${row.key}=${row.value.value}`, row.value.optional && "if there");
+    case "guard":
+    case "translation":
+      return describeNft(row.value);
+    case "link":
+      return describeLink(row.key, row.value);
+    case "address":
+      return `addr ${row.value.address} dev ${row.value.dev}`;
+    case "neighbour":
+      return `neigh ${row.value.ip} lladdr ${row.value.lladdr} dev ${row.value.dev} nud permanent`;
+    case "fdb":
+      return `fdb ${row.value.lladdr} dst ${row.value.dst} dev ${row.value.dev} self permanent`;
+    case "route":
+      return describeRoute(row.value);
+  }
+}
+
+function describeLink(name: string, link: Link): string {
+  return words(
+    "link",
+    name,
+    link.mac && `address ${link.mac}`,
+    `mtu ${link.mtu}`,
+    link.up ? "up" : "down",
+    link.type === "veth" && link.master && `master ${link.master}`,
+    `type ${link.type}`,
+    ...details(link),
+  );
+}
+
+function details(link: Link): (string | false | undefined)[] {
+  switch (link.type) {
+    case "bridge":
+    case "veth-peer":
+      return [];
+    case "vxlan":
+      return [`id ${link.vni} local ${link.local} dstport ${link.port} nolearning`];
+    case "veth": {
+      const { name, mac, scope } = link.peer;
+      return ["peer", name, mac && `address ${mac}`, `netns ${placeOf(scope) ?? "host"}`];
+    }
+  }
+}
+
+function describeRoute(route: Route): string {
+  if (route.type === "unreachable") return `route unreachable ${route.dst}`;
+  return words(
+    "route",
+    route.dst === "0.0.0.0/0" ? "default" : route.dst,
+    route.via && `via ${route.via}`,
+    `dev ${route.dev}`,
+    route.onlink && "onlink",
+    route.scope === "link" && "scope link",
+    route.src && `src ${route.src}`,
+  );
+}
+
+function describeNft(nft: Nft): string {
+  const table = `${nft.family} ${mark.table}`;
+  switch (nft.object) {
+    case "chain": {
+      const { hook } = nft;
+      const head = hook && `type ${hook.type} hook ${hook.hook} priority ${hook.priority}; policy ${hook.policy};`;
+      return `nft chain ${table} ${nft.name} { ${words(head, nft.rules.join("; "))} }`;
+    }
+    case "set":
+      return `nft set ${table} ${nft.name} { type ${nft.type}; }`;
+    case "element":
+      return `nft element ${table} ${nft.set} { ${nft.element.join(" . ")} }`;
+  }
+}
+
+function words(...parts: (string | false | undefined)[]): string {
+  return parts.filter(Boolean).join(" ");
+}
