@@ -23,7 +23,8 @@ allow_services() {
   if [ -e $policy.before-skein ]; then mv -f $policy.before-skein $policy; else rm -f $policy; fi
 }
 forbid_services() {
-  if [ -e $policy ]; then mv $policy $policy.before-skein; fi
+  # A run cut short by SIGKILL leaves its own policy in place and the owner's saved: that one is not to be lost.
+  if [ -e $policy ] && [ ! -e $policy.before-skein ]; then mv $policy $policy.before-skein; fi
   trap allow_services EXIT
   trap 'exit 130' HUP INT TERM
   printf '#!/bin/sh\nexit 101\n' > $policy

@@ -1,0 +1,56 @@
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { daemonIn } from "./daemon.ts";
+import type { Place } from "./place.ts";
+import { program } from "./program.ts";
+import { appears } from "./socket.ts";
+
+/** An agent on a host of the lab. What it did stays when it ends; `start` again adopts that. */
+export interface LabAgent {
+  /** Its unix socket, reachable from the host and from this process. */
+  readonly socket: string;
+  pid(): number | undefined;
+  /** Resolves when its process exists. */
+  start(): Promise<void>;
+  /** Resolves when it has converged for the first time. @throws LabError DAEMON_ENDED */
+  ready(): Promise<void>;
+  /** Ends it, without warning unless told otherwise; resolves when it is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends it in good order (SIGTERM). */
+  stop(): Promise<void>;
+  log(): Promise<string>;
+}
+
+export interface AgentPlace {
+  host: Place & { readonly name: string };
+  etcd: string;
+  directory: string;
+  /** Further arguments of `skein agent`; they come last, so they win. */
+  args: readonly string[];
+}
+
+export async function agentOn({ host, etcd, directory, args }: AgentPlace): Promise<LabAgent> {
+  const socket = join(directory, "agent.sock");
+  const log = join(directory, "agent.log");
+  const where = ["--host", host.name, "--etcd", etcd, "--underlay", "eth0"];
+  const files = ["--state", join(directory, "state"), "--socket", socket];
+  await mkdir(directory, { recursive: true });
+  const daemon = daemonIn(host, {
+    title: `the agent of ${host.name}`,
+    command: [...program("bin"), "agent", ...where, ...files, ...args],
+    log,
+  });
+  return {
+    socket,
+    pid: daemon.pid,
+    async start() {
+      if (daemon.pid() !== undefined) return;
+      await rm(socket, { force: true }); // left by kill
+      await daemon.start();
+    },
+    ready: () => daemon.whileRunning((signal) => appears(socket, signal)),
+    kill: (signal = "SIGKILL") => daemon.end(signal),
+    stop: () => daemon.end("SIGTERM"),
+    log: () => readFile(log, "utf8"),
+  };
+}

@@ -1,0 +1,57 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { LabError } from "./error.ts";
+import { markVariable } from "./mark.ts";
+
+/**
+ * What a namespace of a lab looks like when it is entered. The mounts below /run are copies of the machine's own: among
+ * them are the network namespaces of /run/netns, which would live on here after they were deleted outside. /run/netns is
+ * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes.
+ */
+const script = `
+set -e
+awk '$5 ~ "^/run/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount" || true; done
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/netns
+mount --bind /run/netns /run/netns
+mount --make-shared /run/netns
+hostname "$1"
+ip link set lo up
+echo held
+exec sleep infinity
+`;
+
+/**
+ * Starts the one process that keeps a network, a mount and a host name namespace alive; resolves with its number. All
+ * that was mounted or made inside goes when it and everything else inside has ended.
+ */
+export async function hold(lab: string, hostname: string): Promise<number> {
+  const flags = ["--net", "--mount", "--uts", "--propagation", "private"];
+  const child = spawn("unshare", [...flags, "sh", "-c", script, "holder", hostname], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, [markVariable]: lab },
+    detached: true,
+  });
+  let complaint = "";
+  child.stderr.on("data", (text) => {
+    complaint += text;
+  });
+  const held = once(child.stdout, "data");
+  const ended = once(child, "exit").then(() => {
+    throw new LabError(
+      "COMMAND_FAILED",
+      `Cannot hold namespaces for ${hostname}: expected root's rights, got ${complaint}`,
+    );
+  });
+  await Promise.race([held, ended]);
+  ended.catch(() => {}); // its end, later, is the lab's end
+  child.stdout.destroy();
+  child.stderr.destroy();
+  child.unref();
+  return child.pid!;
+}
+
+/** The program with arguments that runs what follows it in the namespaces a holder keeps. */
+export function entryOf(pid: number): [string, ...string[]] {
+  return ["nsenter", "--target", String(pid), "--net", "--mount", "--uts", "--"];
+}

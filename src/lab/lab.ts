@@ -1,0 +1,124 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Cidr, cidr } from "../model/address.ts";
+import { agentOn } from "./agent.ts";
+import { startBroom } from "./broom.ts";
+import { type Capture, startCapture } from "./capture.ts";
+import { LabError } from "./error.ts";
+import { type Etcd, etcdOn } from "./etcd.ts";
+import { hold } from "./holder.ts";
+import { type Host, hostPlace, plugHost } from "./host.ts";
+import { markVariable, startTime } from "./mark.ts";
+import { type Outside, openOutside } from "./outside.ts";
+import { createState, isOrphan, type LabState, listStates, updateState } from "./state.ts";
+import { layWire, type Wire } from "./wire.ts";
+
+export interface LabOptions {
+  hosts: number;
+  /** Unique on this machine; made up by default. */
+  name?: string;
+  /** The wire's prefix, 10.99.0.0/24 by default. */
+  subnet?: Cidr;
+}
+
+/**
+ * Several hosts on one machine, of namespaces, on one wire, with an etcd and an outside.
+ *
+ *     h1 .1   h2 .2   ...   outside .253 (203.0.113.1)
+ *      └───────┴──────┬──────────┘
+ *                 br0 .254  etcd :2379       10.99.0.0/24
+ */
+export interface Lab {
+  readonly name: string;
+  /** For data and logs; removed with the lab. */
+  readonly directory: string;
+  readonly hosts: readonly Host[];
+  readonly wire: Wire;
+  readonly outside: Outside;
+  readonly etcd: Etcd;
+  /** @throws LabError NO_HOST */
+  host(name: string): Host;
+  /** What passes a host's port of the wire, from now on; `filter` is tcpdump's, as in `udp port 4789`. */
+  capture(host: string, filter?: string): Promise<Capture>;
+  /** Lets the lab outlive this process; `removeLab` ends it. */
+  keep(): Promise<void>;
+  /** Ends all its processes, and with them its namespaces, and removes its files. */
+  close(): Promise<void>;
+}
+
+/** Makes a lab with etcd running. It ends with `close`, or with this process, however that dies. */
+export async function createLab(options: LabOptions): Promise<Lab> {
+  if (process.getuid?.() !== 0)
+    throw new LabError("NOT_ROOT", `Cannot create lab: expected to run as root, got user ${process.getuid?.()}`);
+  await removeOrphans();
+  const name = options.name ?? `${process.pid}-${randomBytes(3).toString("hex")}`;
+  const owner = { pid: process.pid, startTime: (await startTime(process.pid)) ?? "" };
+  const directory = await mkdtemp(join(tmpdir(), `skein-lab-${name}-`));
+  const state: LabState = { name, owner, directory, holders: {} };
+  await createState(state);
+  const broom = startBroom(state);
+  try {
+    const parts = await build(state, options);
+    await updateState(state);
+    return { name, directory, ...parts, keep, close: () => broom.sweep() };
+  } catch (error) {
+    await broom.sweep();
+    throw error;
+  }
+
+  async function keep(): Promise<void> {
+    const { owner: _, ...kept } = state;
+    await updateState(kept);
+    await broom.keep();
+  }
+}
+
+type Parts = Pick<Lab, "hosts" | "wire" | "outside" | "etcd" | "host" | "capture">;
+
+/** Fills in the state's holders as it goes. */
+async function build(state: LabState, { hosts: count, subnet = cidr("10.99.0.0/24") }: LabOptions): Promise<Parts> {
+  const open = async (name: string, env: NodeJS.ProcessEnv) => {
+    const pid = await hold(state.name, name);
+    state.holders[name] = pid;
+    return hostPlace({ name, pid, env });
+  };
+  const marked = { ...process.env, [markVariable]: state.name };
+  const wire = await layWire(await open("wire", marked), subnet);
+  const endpoint = `http://${wire.address}:2379`;
+  const etcd = etcdOn(wire, endpoint, join(state.directory, "etcd"));
+  // etcdctl finds the lab's etcd from everywhere.
+  const env = { ...marked, ETCDCTL_API: "3", ETCDCTL_ENDPOINTS: endpoint };
+
+  const openHost = async (n: number) => {
+    const directory = join(state.directory, `h${n}`);
+    const here = await open(`h${n}`, env);
+    return plugHost(here, wire, wire.addressOf(n), (host, args) => agentOn({ host, etcd: endpoint, directory, args }));
+  };
+  const openGateway = async () => {
+    const here = await open("outside", env);
+    await wire.plug("outside", here, wire.gateway);
+    return openOutside(here, state.directory);
+  };
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  const [outside, hosts] = await Promise.all([openGateway(), Promise.all(numbers.map(openHost)), etcd.start()]);
+
+  const host = (name: string) => {
+    const found = hosts.find((candidate) => candidate.name === name);
+    if (found !== undefined) return found;
+    throw new LabError("NO_HOST", `Cannot find host: expected h1 to h${count}, got "${name}"`);
+  };
+  const capture = (name: string, filter?: string) => startCapture(wire, host(name).name, filter);
+  return { wire, etcd, outside, hosts, host, capture };
+}
+
+/** Ends a lab by what is known of it from outside: a kept one, or one whose owner has died. */
+export async function removeLab(state: LabState): Promise<void> {
+  await startBroom(state).sweep();
+}
+
+/** Owners that died together with their broom leave labs behind. */
+async function removeOrphans(): Promise<void> {
+  for (const state of await listStates()) if (await isOrphan(state)) await removeLab(state);
+}
