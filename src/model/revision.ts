@@ -33,3 +33,7 @@ export function laterOf(a: Revision, b: Revision): Revision {
 export function revisionAfter(seen: Revision): Revision {
   return String(BigInt(seen) + 1n) as Revision;
 }
+
+export function earlierOf(a: Revision, b: Revision): Revision {
+  return compareRevisions(a, b) < 0 ? a : b;
+}

@@ -1,0 +1,195 @@
+import { Subject } from "rxjs";
+import type { Config } from "./config.ts";
+import { createDeclared, skippedOf } from "./desired/declared.ts";
+import type { Self, Underlay } from "./desired/inputs.ts";
+import { mark, type Scope } from "./desired/rows.ts";
+import { createFlow, ofNetwork } from "./flow.ts";
+import { createMembership, leaveWrites } from "./ipam/membership.ts";
+import { openDrivers } from "./kernel/drivers.ts";
+import { openKernel } from "./kernel/open.ts";
+import { watchUnderlay } from "./kernel/underlay.ts";
+import { keyOf } from "./model/keys.ts";
+import { earlierOf, type Revision } from "./model/revision.ts";
+import { createConvergence } from "./observe/convergence.ts";
+import type { AgentEvent } from "./observe/event.ts";
+import { createPublisher } from "./observe/publisher.ts";
+import type { AgentView, NetworkState } from "./observe/view.ts";
+import { waitForNetwork } from "./observe/wait.ts";
+import { createEngine } from "./reconcile/start.ts";
+import { protectedRanges } from "./runtime/protected.ts";
+import { createRegistration } from "./runtime/registration.ts";
+import { hold } from "./store/lease.ts";
+import { openEtcd } from "./store/open.ts";
+import { watchWorld } from "./store/world-watch.ts";
+import { version } from "./version.ts";
+
+export interface RunningAgent {
+  view: AgentView;
+  /** Ends the agent; every row stays, and so does the data plane. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts the parts together: the one place that sees all of them.
+ *
+ *     etcd ── store ──> model ──> desired ──> reconcile ──> kernel
+ *                └───────── flow ─────────┘        └──> events ──> observe
+ */
+export async function startAgent(config: Config): Promise<RunningAgent> {
+  const { host } = config;
+  const startedAt = Date.now();
+  const events$ = new Subject<AgentEvent>();
+  const tell = (event: AgentEvent): void => events$.next(event);
+
+  const etcd = await openEtcd(config, (event) => {
+    if (event.type === "down")
+      tell({ type: "warned", code: "ETCD_DOWN", message: `The agent's own etcd ended: ${event.why}` });
+  });
+  const { client } = etcd;
+  const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
+  const underlay = await watchUnderlay(kernel, config.underlay);
+  let ready = false;
+  let braked: ReturnType<AgentView["braked"]>;
+
+  const declared = createDeclared(selfAt(underlay.now()));
+  const { world } = declared;
+  const engine = createEngine({ drivers: openDrivers(kernel), tell });
+  const watch = watchWorld(client);
+  const registration = createRegistration({ client, host, tell });
+  const membership = createMembership({
+    client,
+    inputs: () => ({ world, self: declared.self() }),
+    tell,
+    lingerMs: config.linger * 1000,
+  });
+  const convergence = createConvergence({
+    observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
+    settled: () => engine.settled(),
+    troubled: (net) => braked !== undefined || failuresOf(net).length > 0,
+    changed: (nets) => publisher.touch(nets),
+  });
+  const flow = createFlow({
+    declared,
+    engine,
+    watch,
+    tell,
+    changed(nets) {
+      membership.review(nets);
+      convergence.review();
+    },
+    async complete() {
+      await engine.start(await scopesOf());
+      membership.review(world.networks.keys());
+      await engine.settled();
+      ready = true;
+      convergence.review();
+    },
+  });
+
+  const view: AgentView = {
+    host,
+    version,
+    startedAt,
+    world,
+    events$,
+    underlay: () => underlay.now(),
+    etcd: () => ({ ...etcd.description, ...staleness() }),
+    ready: () => ready,
+    networks: () => [...world.networks.keys()].sort().map(networkState),
+    rejected: () => [...declared.rejected.values()],
+    braked: () => braked,
+    plan: () => engine.plan(),
+    alive: async () => new Set((await client.range("alive/")).records.map(({ key }) => key.slice("alive/".length))),
+    release: () => engine.release(),
+    leave,
+    wait: (net, revision, signal) => waitForNetwork({ client, world }, net, revision, signal),
+  };
+  const publisher = createPublisher({ view, client, tell });
+
+  const subscriptions = [
+    events$.subscribe(follow),
+    watch.batches$.subscribe(flow.take),
+    underlay.changes$.subscribe(move),
+    hold(client, { key: keyOf({ type: "alive", host }), value: JSON.stringify({ startedAt }) }).subscribe(),
+  ];
+  registration.announce(underlay.now());
+
+  return { view, stop };
+
+  function selfAt(place: Underlay): Self {
+    return { host, underlay: place, uplinks: config.uplinks, protected: protectedRanges(place, config.etcd.endpoints) };
+  }
+
+  /** The underlay moved: devices, routes and guards follow, and the peers are told. */
+  function move(place: Underlay): void {
+    const was = declared.self().underlay;
+    tell({ type: "underlay", dev: place.dev, address: place.address, mtu: place.mtu, was });
+    registration.announce(place);
+    flow.become(selfAt(place));
+  }
+
+  /** What the agent itself learns from events. */
+  function follow(event: AgentEvent): void {
+    if (event.type === "braked") braked = { removals: event.removals, rows: event.rows, why: event.why };
+    if (event.type === "released") braked = undefined;
+    if (event.type === "converged") convergence.review();
+  }
+
+  async function scopesOf(): Promise<Scope[]> {
+    const names = await kernel.listNamespaces();
+    const ours = names.filter((name) => name.startsWith(mark.namespace));
+    return ["host", ...ours.map((name): Scope => `net:${name.slice(mark.namespace.length)}`)];
+  }
+
+  function networkState(net: string): NetworkState {
+    const member = world.keyspaces.get(net)?.members.get(host)?.value;
+    return {
+      net,
+      member: member && { address: member.address, mac: member.mac },
+      observed: observedOf(net),
+      converged: convergence.of(net) ?? ("0" as Revision),
+      rows: flow.rowsOf(net),
+      failed: failuresOf(net),
+      skipped: skippedOf(net, declared.skipped),
+    };
+  }
+
+  function failuresOf(net: string) {
+    return engine.failures().filter(({ units }) => units.some(ofNetwork(net)));
+  }
+
+  /** A network is seen as far as the least of what bears on it. */
+  function observedOf(net: string): Revision {
+    return (["networks/", "hosts/", `keyspaces/${net}/`] as const)
+      .map((area) => watch.areas.get(area)?.observed ?? ("0" as Revision))
+      .reduce(earlierOf);
+  }
+
+  function staleness(): { staleSince?: number; why?: string } {
+    const stale = [...watch.areas.values()].filter((state) => state.staleSince !== undefined);
+    const [first] = stale.sort((a, b) => (a.staleSince ?? 0) - (b.staleSince ?? 0));
+    return first?.staleSince === undefined ? {} : { staleSince: first.staleSince, why: first.why ?? "" };
+  }
+
+  /** The host leaves every network: rows first, so that nothing is left that no record explains. */
+  async function leave(): Promise<void> {
+    membership.stop();
+    await engine.clear();
+    const nets = [...(world.memberships.get(host) ?? [])];
+    for (const net of nets) await client.commit([], leaveWrites(net, { world, self: declared.self() }));
+    registration.stop();
+    for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
+    await stop();
+  }
+
+  async function stop(): Promise<void> {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+    membership.stop();
+    registration.stop();
+    publisher.stop();
+    await engine.stop();
+    await kernel.close();
+    await etcd.close();
+    events$.complete();
+  }
+}
