@@ -21,6 +21,7 @@ const receiveBufferBytes = 16 * 1024 * 1024;
 const slotBytes = 16 * 1024;
 const slots = 64;
 const mmsghdrBytes = 64;
+const iovecBytes = 16;
 const dumpTries = 20;
 const receiveTimeoutSeconds = 5;
 
@@ -149,14 +150,15 @@ export function netlinkIo(libc: Libc): NetlinkIo {
 /** recvmmsg over fixed slots: one call for 64 notifications, where recv takes one call each. */
 function receiveMany(libc: Libc) {
   const data = new Uint8Array(slots * slotBytes);
-  const headers = new Uint8Array(slots * mmsghdrBytes);
-  const vectors = new BigUint64Array(slots * 2);
+  // The vectors behind the headers in one buffer: nothing of JavaScript's points at them, so alone they would be freed.
+  const headers = new Uint8Array(slots * (mmsghdrBytes + iovecBytes));
   const view = new DataView(headers.buffer);
   for (let slot = 0; slot < slots; slot++) {
-    vectors[slot * 2] = addressOf(data.buffer) + BigInt(slot * slotBytes);
-    vectors[slot * 2 + 1] = BigInt(slotBytes);
+    const vector = slots * mmsghdrBytes + slot * iovecBytes;
+    view.setBigUint64(vector, addressOf(data.buffer) + BigInt(slot * slotBytes), true);
+    view.setBigUint64(vector + 8, BigInt(slotBytes), true);
     // struct msghdr: name 8, namelen 4 (+4), iov 8, iovlen 8, control 8, controllen 8, flags 4 (+4); then msg_len 4 (+4).
-    view.setBigUint64(slot * mmsghdrBytes + 16, addressOf(vectors.buffer) + BigInt(slot * 16), true);
+    view.setBigUint64(slot * mmsghdrBytes + 16, addressOf(headers.buffer) + BigInt(vector), true);
     view.setBigUint64(slot * mmsghdrBytes + 24, 1n, true);
   }
   return {
