@@ -102,7 +102,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     alive: async () => new Set((await client.range("alive/")).records.map(({ key }) => key.slice("alive/".length))),
     release: () => engine.release(),
     leave,
-    wait: (net, revision, signal) => waitForNetwork({ client, world }, net, revision, signal),
+    wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
   const publisher = createPublisher({ view, client, tell });
 

@@ -22,7 +22,7 @@ export async function declare(stage: Stage, tell: Teller): Promise<void> {
   tell.show(`etcdctl put ${prefix}/networks/blue '${JSON.stringify(network)}'`);
   for (const actor of [rocketchat, mongo, hubot]) {
     await stage.enter(actor);
-    tell.show(`etcdctl put ${stage.keyOf(actor)} '${stage.valueOf(actor)}'`);
+    tell.show(`etcdctl put ${stage.keyOf(actor)} '${stage.recordOf(actor)}'`);
   }
   await stage.converged("blue");
   const rows = await Promise.all(
@@ -141,7 +141,7 @@ export async function moving(stage: Stage, tell: Teller): Promise<void> {
   const moved: Actor = { ...hubot, host: "h3" };
   await stage.lab.host("h3").container("hubot");
   const start = performance.now();
-  const txn = `\nput ${stage.keyOf(moved)} ${JSON.stringify(stage.valueOf(moved))}\ndel ${stage.keyOf(hubot)}\n\n\n`;
+  const txn = `\nput ${stage.keyOf(moved)} ${JSON.stringify(stage.recordOf(moved))}\ndel ${stage.keyOf(hubot)}\n\n\n`;
   await stage.lab.etcd.ctl(["txn"], txn);
   await stage.converged("blue");
   const ms = performance.now() - start;

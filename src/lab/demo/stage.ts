@@ -23,7 +23,7 @@ export interface Stage {
   /** Makes the container's namespace and declares it. */
   enter(actor: Actor): Promise<Place>;
   keyOf(actor: Actor): string;
-  valueOf(actor: Actor): string;
+  recordOf(actor: Actor): string;
   placeOf(actor: Actor): Place;
   /** Runs `skein` on a host, as an operator would. */
   skein(host: string, ...args: string[]): Promise<string>;
@@ -38,7 +38,7 @@ export async function setStage(hosts: number): Promise<Stage> {
   const agents = new Map<string, LabAgent>();
   const placeOf = ({ net, host, name }: Actor) => lab.host(host).in(namespaceOf(net, name));
   const keyOf = ({ net, host, name }: Actor) => `${prefix}/keyspaces/${net}/containers/${host}/${name}`;
-  const valueOf = ({ net, name, ip, stack }: Actor) =>
+  const recordOf = ({ net, name, ip, stack }: Actor) =>
     JSON.stringify({ name, ip, netns: `/run/netns/${namespaceOf(net, name)}`, ...(stack && { stack }) });
 
   async function startAgent(name: string): Promise<LabAgent> {
@@ -63,14 +63,14 @@ export async function setStage(hosts: number): Promise<Stage> {
     startAgent,
     placeOf,
     keyOf,
-    valueOf,
+    recordOf,
     skein,
     async declare(key, value) {
       await lab.etcd.ctl(["put", `${prefix}/${key}`, JSON.stringify(value)]);
     },
     async enter(actor) {
       const place = await lab.host(actor.host).container(namespaceOf(actor.net, actor.name));
-      await lab.etcd.ctl(["put", keyOf(actor), valueOf(actor)]);
+      await lab.etcd.ctl(["put", keyOf(actor), recordOf(actor)]);
       return place;
     },
     async converged(net) {
