@@ -2,6 +2,7 @@ import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
 import { printable } from "../model/decode.ts";
 import type { FailedRow } from "../reconcile/engine.ts";
+import { byName } from "./sort.ts";
 import type { Status } from "./status.ts";
 import type { AgentView, NetworkState } from "./view.ts";
 
@@ -14,16 +15,17 @@ const shown = 20;
 export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, state: NetworkState): OwnStatus {
   const { observed, converged, rows, failed, skipped } = state;
   const held = braked()?.why;
+  // Sorted, since the order they came about in is no news.
   return {
     host,
     observed,
     converged,
     rows,
-    failed: failed.map(failedEntry).sort(byText("row")).slice(0, shown),
+    failed: failed.map(failedEntry).sort(byName("row")).slice(0, shown),
     failedCount: failed.length,
     skipped: skipped
       .map(({ key, code, reason }) => ({ key, code, reason: printable(reason) }))
-      .sort(byText("key"))
+      .sort(byName("key"))
       .slice(0, shown),
     skippedCount: skipped.length,
     ...(held !== undefined && { held }),
@@ -32,9 +34,4 @@ export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, 
 
 function failedEntry({ row, failure, attempt }: FailedRow): Status["failed"][number] {
   return { row: describeRow(row as Row), code: failure.code, message: printable(failure.message), attempt };
-}
-
-/** The order must not depend on how failures came about, or every look would be news. */
-function byText<Name extends string>(name: Name): (a: Record<Name, string>, b: Record<Name, string>) => number {
-  return (a, b) => (a[name] < b[name] ? -1 : a[name] > b[name] ? 1 : 0);
 }

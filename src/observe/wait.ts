@@ -9,23 +9,11 @@ import { aliveHosts } from "./alive.ts";
 import type { Status } from "./status.ts";
 import { followStatuses } from "./statuses.ts";
 import type { AgentView, WaitResult } from "./view.ts";
+import { WaitError } from "./wait-error.ts";
 
 export interface WaitDeps {
   client: Client;
   view: Pick<AgentView, "world" | "networks">;
-}
-
-export type WaitErrorCode = "NETWORK_UNKNOWN" | "NETWORK_REJECTED" | "REVISION_AHEAD" | "ETCD_AWAY";
-
-/** There is nothing to wait for, or nobody to ask. */
-export class WaitError extends Error {
-  override readonly name = "WaitError";
-  readonly code: WaitErrorCode;
-
-  constructor(code: WaitErrorCode, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.code = code;
-  }
 }
 
 /** Milliseconds between looks: statuses are told, but nothing tells of this agent's own progress. */

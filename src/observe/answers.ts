@@ -1,0 +1,154 @@
+/**
+ * What the agent's API answers, and what `--json` prints: stable, in the sense that names and meanings stay and new ones
+ * may come. Times are ISO 8601, durations end in `Ms`, revisions are decimal text, absent members do not apply.
+ */
+
+/** `GET /v1/status` */
+export interface StatusAnswer {
+  host: string;
+  version: string;
+  pid: number;
+  startedAt: string;
+  /** Everything declared was applied, failed with a retry set, or held, at least once. */
+  ready: boolean;
+  underlay: { dev: string; address: string; prefix: string; mtu: number };
+  etcd: { endpoints: readonly string[]; prefix: string; embedded: boolean; staleSince?: string; why?: string };
+  /** Removals are held until `skein release`. */
+  brake?: { removals: number; rows: number; why: string };
+  networks: readonly NetworkStatus[];
+  /** Keys whose values are no records. */
+  rejected: readonly { key: string; revision: string; code: string; reason: string }[];
+}
+
+export interface NetworkStatus {
+  network: string;
+  /** Absent where this host takes no part. */
+  member?: { address: string; mac: string };
+  /** Every record up to this revision has been seen; the kernel holds what they said at the second. */
+  observed: string;
+  converged: string;
+  rows: number;
+  failed: readonly FailedStatus[];
+  skipped: readonly { key: string; code: string; reason: string }[];
+}
+
+export interface FailedStatus {
+  /** In the words of ip, bridge, nft and sysctl. */
+  row: string;
+  code: string;
+  message: string;
+  attempt: number;
+  retryMs: number;
+  because: readonly string[];
+}
+
+/** `GET /v1/plan` */
+export interface PlanAnswer {
+  host: string;
+  operations: readonly PlanOperation[];
+}
+
+export interface PlanOperation {
+  verb: "add" | "replace" | "remove";
+  kind: string;
+  scope: string;
+  key: string;
+  text: string;
+  /** Of a replacement: what is there now. */
+  was?: string;
+  /** Records the row follows from, the nearest first; empty for what no record asks for any more. */
+  because: readonly string[];
+  /** Why it is not done yet. */
+  held?: string;
+}
+
+/** `GET /v1/networks` */
+export interface NetworksAnswer {
+  networks: readonly NetworkEntry[];
+}
+
+export interface NetworkEntry {
+  network: string;
+  cidr: string;
+  backend: "vxlan" | "host-gw";
+  vni?: number;
+  internal: boolean;
+  members: number;
+  containers: number;
+  /** Whether this host takes part. */
+  joined: boolean;
+  /** Why this host could not. */
+  refused?: string;
+}
+
+/** `GET /v1/hosts` */
+export interface HostsAnswer {
+  hosts: readonly HostEntry[];
+}
+
+export interface HostEntry {
+  host: string;
+  /** On the underlay; absent for a host that is named only by containers. */
+  address?: string;
+  /** Whether its agent holds its lease; absent while etcd is away. */
+  alive?: boolean;
+  networks: readonly { network: string; address: string }[];
+  containers: number;
+  /** Whether it is the host that answers. */
+  self: boolean;
+}
+
+/** `GET /v1/containers?network=NET` */
+export interface ContainersAnswer {
+  containers: readonly ContainerEntry[];
+}
+
+export interface ContainerEntry {
+  network: string;
+  host: string;
+  id: string;
+  name: string;
+  ip?: string;
+  mac?: string;
+  netns?: string;
+  stack?: string;
+  service?: string;
+  /** Why it is not attached, where this host knows of a reason. */
+  problem?: string;
+}
+
+/** `GET /v1/wait?network=NET&revision=R|now&timeout=SECONDS` */
+export interface WaitAnswer {
+  network: string;
+  converged: boolean;
+  revision: string;
+  tookMs: number;
+  hosts: readonly {
+    host: string;
+    converged?: string;
+    alive: boolean;
+    waiting: number;
+    failed: readonly string[];
+  }[];
+}
+
+/** `GET /v1/ready?timeout=SECONDS`; status 503 while it is not. */
+export interface ReadyAnswer {
+  ready: boolean;
+}
+
+/** `POST /v1/release` */
+export interface ReleaseAnswer {
+  removals: number;
+}
+
+/** `POST /v1/leave` */
+export interface LeaveAnswer {
+  left: true;
+}
+
+/** Any answer that is none: with a status of 400 and above. */
+export interface FaultAnswer {
+  code: string;
+  message: string;
+}
