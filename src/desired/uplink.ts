@@ -98,11 +98,12 @@ function masquerade(scope: Scope, rule: string, because: Row["because"]): Row {
   return {
     kind: "translation",
     scope,
-    key: "inet chain masquerade",
+    key: "inet chain uplinks",
     value: {
       object: "chain",
       family: "inet",
-      name: "masquerade",
+      // nft takes none of its own words for a name, such as masquerade or fwd.
+      name: "uplinks",
       hook: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
       rules: [rule],
     },
