@@ -13,11 +13,7 @@ export interface FoundNft {
 
 /** What `nft -j list table` prints: the table, then its sets, chains and rules. */
 interface Listing {
-  nftables: readonly { table?: TableJson; set?: SetJson; chain?: ChainJson; rule?: RuleJson }[];
-}
-
-interface TableJson {
-  flags?: string | readonly string[];
+  nftables: readonly { set?: SetJson; chain?: ChainJson; rule?: RuleJson }[];
 }
 
 interface SetJson {
@@ -57,12 +53,18 @@ export function readTable(json: string, isChanged: IsChanged): FoundNft[] {
     nftables.flatMap(({ rule }) => rule ?? []),
     ({ chain }) => chain,
   );
-  // The chains of a dormant table are hooked nowhere, so they are shown without a hook.
-  const isDormant = nftables.some(({ table }) => table?.flags?.includes("dormant"));
   return nftables.flatMap(({ set, chain }) => {
     if (set) return setRows(set);
-    return chain ? chainRow(chain, isDormant, rules.get(chain.name) ?? [], isChanged) : [];
+    return chain ? chainRow(chain, rules.get(chain.name) ?? [], isChanged) : [];
   });
+}
+
+/**
+ * Whether the table is dormant, its chains hooked nowhere; no other flag can be put on a table that is there. nft 1.0.6
+ * reads freed memory when it prints flags in JSON, so that it prints any word, or nothing at all.
+ */
+export function isDormant(json: string): boolean {
+  return json.trim() === "" || /"table": ?\{[^}]*"flags"/.test(json);
 }
 
 /** Whether the table holds nothing at all, not even what is no row of ours, such as a counter. */
@@ -106,14 +108,14 @@ function partsOf(entry: unknown): string[] {
   return concat ? concat.flatMap(partsOf) : [typeof entry === "object" ? JSON.stringify(entry) : String(entry)];
 }
 
-function chainRow(chain: ChainJson, isDormant: boolean, rules: readonly RuleJson[], isChanged: IsChanged): FoundNft {
+function chainRow(chain: ChainJson, rules: readonly RuleJson[], isChanged: IsChanged): FoundNft {
   const { family, name, type, hook, prio = 0, policy = "accept" } = chain;
   const key = nftKey({ object: "chain", family, name, rules: [] });
   const value: Nft = {
     object: "chain",
     family,
     name,
-    ...(type && hook && !isDormant && { hook: { type, hook, priority: prio, policy } }),
+    ...(type && hook && { hook: { type, hook, priority: prio, policy } }),
     rules: rules.map((rule) => ruleText(rule, isChanged(key, rule.handle))),
   };
   const marked = rules.flatMap(({ comment }) => readComment(comment) ?? []).at(0);

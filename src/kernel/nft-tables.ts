@@ -1,11 +1,11 @@
 import type { Nft, Scope } from "../desired/rows.ts";
 import { type Failure, type Operation, rowId } from "../reconcile/kind.ts";
 import type { Kernel } from "./kernel.ts";
-import { type FoundNft, isEmptyTable, readTable } from "./nft-listing.ts";
+import { type FoundNft, isDormant, isEmptyTable, readTable } from "./nft-listing.ts";
 import type { NftKind } from "./nft-mark.ts";
 import type { NftTransaction } from "./nft-notifications.ts";
 import { refusal } from "./nft-refusal.ts";
-import { deleteTable, listTable, transactionOf, turnOf } from "./nft-text.ts";
+import { deleteTable, listTable, makeTable, transactionOf, turnOf } from "./nft-text.ts";
 
 const families: readonly Nft["family"][] = ["inet", "bridge"];
 
@@ -51,13 +51,20 @@ export class NftTables {
     });
   }
 
-  /** Takes in a transaction of ours that went through. */
-  remember({ rules }: NftTransaction): void {
+  /**
+   * Takes in a transaction that went through. A rule that is changed in place keeps its handle, but goes and comes. A
+   * table put to sleep is woken at once: no row stands for that, and its guards let everything pass.
+   */
+  remember({ rules, asleep }: NftTransaction, isOurs: boolean): void {
     for (const { change, chain, handle } of rules) {
-      const handles = this.#written.get(chain) ?? new Set();
-      this.#written.set(chain, handles);
-      if (change === "added") handles.add(handle);
-      else handles.delete(handle);
+      const handles = this.#written.get(chain);
+      if (change === "deleted") handles?.delete(handle);
+      else if (isOurs) this.#written.set(chain, (handles ?? new Set()).add(handle));
+    }
+    for (const family of asleep) {
+      this.#inTurn(() => this.#kernel.nft(this.#scope, makeTable(family))).catch(() => {
+        // The kernel was closed meanwhile: whoever opens it next will find the table asleep.
+      });
     }
   }
 
@@ -102,9 +109,13 @@ export class NftTables {
   }
 
   /** JSON of the table; `undefined` where there is none. */
-  async #listing(family: Nft["family"]): Promise<string | undefined> {
+  async #listing(family: Nft["family"], isWoken = false): Promise<string | undefined> {
     const answer = await this.#kernel.nft(this.#scope, listTable(family), { json: true });
-    if (answer.ok && answer.value.status === 0) return answer.value.output;
+    if (answer.ok && answer.value.status === 0) {
+      if (isWoken || !isDormant(answer.value.output)) return answer.value.output;
+      await this.#kernel.nft(this.#scope, makeTable(family));
+      return this.#listing(family, true);
+    }
     const failure = answer.ok ? refusal(answer.value.error, `list nftables in ${this.#scope}`) : answer.failure;
     if (failure.code === "ENOENT" || failure.next === "wait") return undefined;
     throw new Error(failure.message);

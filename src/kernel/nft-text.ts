@@ -26,9 +26,14 @@ type Commands = Partial<Record<(typeof phases)[number], readonly string[]>>;
 /** One nft command a line; run as one buffer, all of them happen or none. */
 export function transactionOf(kind: NftKind, operations: readonly Operation<NftKind>[]): string {
   const wished = operations.filter(({ verb }) => verb !== "remove");
-  const tables = new Set(wished.map(({ row }) => `add table ${row.value.family} ${mark.table}`));
+  const tables = new Set(wished.map(({ row }) => makeTable(row.value.family)));
   const commands = operations.map((operation) => commandsOf(kind, operation));
   return [...tables, ...phases.flatMap((phase) => commands.flatMap((of) => of[phase] ?? []))].join("\n");
+}
+
+/** Makes it, or wakes it where it is dormant. */
+export function makeTable(family: Nft["family"]): string {
+  return `add table ${family} ${mark.table}`;
 }
 
 export function listTable(family: Nft["family"]): string {

@@ -71,7 +71,7 @@ export function nftDrivers(kernel: Kernel): { [K in NftKind]: Driver<K> } {
 
 function foreignChange({ tables }: Watched, transaction: NftTransaction): string[] {
   if (!transaction.touchesOurs) return [];
-  if (transaction.by !== writerName) return [`${transaction.by} changed table ${mark.table} of nftables`];
-  tables.remember(transaction);
-  return [];
+  const isOurs = transaction.by === writerName;
+  tables.remember(transaction, isOurs);
+  return isOurs ? [] : [`${transaction.by} changed table ${mark.table} of nftables`];
 }

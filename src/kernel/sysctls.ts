@@ -1,4 +1,4 @@
-import { exhaustMap, filter, from, interval, merge, mergeMap } from "rxjs";
+import { endWith, exhaustMap, filter, from, ignoreElements, interval, merge, mergeMap, takeUntil } from "rxjs";
 import type { RowOf, Scope, Values } from "../desired/rows.ts";
 import type { Driver, Failure, Notice, Observed } from "../reconcile/kind.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
@@ -19,7 +19,11 @@ type Setting = Values["sysctl"];
 export function sysctlDriver(kernel: Kernel): Driver<"sysctl"> & Required<Pick<Driver<"sysctl">, "read">> {
   /** By name, the value last told. */
   const watched = new Map<Scope, Map<string, string | undefined>>();
-  const polled$ = interval(pollMs).pipe(exhaustMap(() => from([...watched.keys()]).pipe(mergeMap(changesIn))));
+  const closed$ = kernel.events$.pipe(ignoreElements(), endWith("closed"));
+  const polled$ = interval(pollMs).pipe(
+    takeUntil(closed$),
+    exhaustMap(() => from([...watched.keys()]).pipe(mergeMap(changesIn))),
+  );
   const told$ = kernel.events$.pipe(
     filter(tellsOfSettings),
     mergeMap(({ scope }) => changesIn(scope)),
