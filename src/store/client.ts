@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { Etcd3, type IKeyValue } from "etcd3";
+import { Etcd3, GRPCDeadlineExceededError, type IKeyValue } from "etcd3";
 import type { Revision } from "../model/revision.ts";
 import { type ConnectOptions, etcdOptions } from "./connection.ts";
 import { StoreError, storeError } from "./failure.ts";
@@ -60,7 +60,11 @@ export function connect(options: ConnectOptions): Client {
         if (error.code === "unauthenticated" && options.user && !renewed) {
           renewed = true;
           session.renew();
-        } else if (error.code !== "unavailable" || --tries <= 0) {
+        } else if (
+          error.code !== "unavailable" ||
+          --tries <= 0 ||
+          (isSilent(cause) && options.endpoints.length === 1)
+        ) {
           throw error;
         }
       }
@@ -104,4 +108,9 @@ export function connect(options: ConnectOptions): Client {
       etcd.close();
     },
   };
+}
+
+/** Nothing was answered in time: to ask the same member again would only double the wait. */
+function isSilent(cause: unknown): boolean {
+  return cause instanceof GRPCDeadlineExceededError;
 }
