@@ -1,6 +1,6 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/decode.ts";
+import { printable } from "../model/reason.ts";
 import type { Cause } from "../reconcile/event.ts";
 import type { Observed } from "../reconcile/kind.ts";
 import type { AgentEvent } from "./event.ts";

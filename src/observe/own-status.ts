@@ -1,6 +1,6 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/decode.ts";
+import { printable } from "../model/reason.ts";
 import type { FailedRow } from "../reconcile/engine.ts";
 import { byName } from "./sort.ts";
 import type { Status } from "./status.ts";

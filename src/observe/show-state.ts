@@ -1,6 +1,6 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/decode.ts";
+import { printable } from "../model/reason.ts";
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
 import type { FailedStatus, NetworkStatus, PlanAnswer, PlanOperation, StatusAnswer } from "./answers.ts";
 import { byName } from "./sort.ts";
