@@ -1,9 +1,10 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/reason.ts";
+
 import type { Cause } from "../reconcile/event.ts";
 import type { Observed } from "../reconcile/kind.ts";
 import type { AgentEvent } from "./event.ts";
+import { oneLine } from "./one-line.ts";
 
 /** What the log says of an event: for a person at three in the morning, what happened, why, and what comes next. */
 export interface LogLine {
@@ -78,11 +79,11 @@ const say: Say = {
         )
       : line("debug", "converged", `${writes} writes in ${duration(ms)}; ${rows} rows are as declared`),
   rejected: ({ key, revision, reason }) =>
-    line("error", "rejected", `ignoring ${printable(key)} of revision ${revision}, which is no record: ${reason}`),
+    line("error", "rejected", `ignoring ${oneLine(key)} of revision ${revision}, which is no record: ${reason}`),
   skipped: ({ key, skip }) =>
     skip === undefined
       ? line("info", "admitted", `${key} is fine now`)
-      : line("warn", `skipped ${skip.code}`, `${key} has no effect here: ${printable(skip.reason)}`),
+      : line("warn", `skipped ${skip.code}`, `${key} has no effect here: ${oneLine(skip.reason)}`),
   joined: ({ net, why }) => line("info", "joined", `joined network ${net}: ${why}`),
   left: ({ net, why }) => line("info", "left", `left network ${net}: ${why}`),
   stale: ({ keys, since, why }) =>
@@ -106,7 +107,7 @@ const say: Say = {
           "underlay",
           `underlay ${dev} is now ${address}, mtu ${mtu}; it was ${was.address}, mtu ${was.mtu}. Following it`,
         ),
-  warned: ({ code, message }) => line("warn", `warned ${code}`, printable(message)),
+  warned: ({ code, message }) => line("warn", `warned ${code}`, oneLine(message)),
 };
 
 function line(level: LogLine["level"], sort: string, message: string): LogLine {

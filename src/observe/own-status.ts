@@ -1,7 +1,8 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/reason.ts";
+
 import type { FailedRow } from "../reconcile/engine.ts";
+import { oneLine } from "./one-line.ts";
 import { byName } from "./sort.ts";
 import type { Status } from "./status.ts";
 import type { AgentView, NetworkState } from "./view.ts";
@@ -24,7 +25,7 @@ export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, 
     failed: failed.map(failedEntry).sort(byName("row")).slice(0, shown),
     failedCount: failed.length,
     skipped: skipped
-      .map(({ key, code, reason }) => ({ key, code, reason: printable(reason) }))
+      .map(({ key, code, reason }) => ({ key, code, reason: oneLine(reason) }))
       .sort(byName("key"))
       .slice(0, shown),
     skippedCount: skipped.length,
@@ -33,5 +34,5 @@ export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, 
 }
 
 function failedEntry({ row, failure, attempt }: FailedRow): Status["failed"][number] {
-  return { row: describeRow(row as Row), code: failure.code, message: printable(failure.message), attempt };
+  return { row: describeRow(row as Row), code: failure.code, message: oneLine(failure.message), attempt };
 }

@@ -1,8 +1,9 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-import { printable } from "../model/reason.ts";
+
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
 import type { FailedStatus, NetworkStatus, PlanAnswer, PlanOperation, StatusAnswer } from "./answers.ts";
+import { oneLine } from "./one-line.ts";
 import { byName } from "./sort.ts";
 import type { AgentView, NetworkState } from "./view.ts";
 
@@ -22,7 +23,7 @@ export function showStatus(view: AgentView): StatusAnswer {
     networks: view.networks().map(networkStatus).sort(byName("network")),
     rejected: view
       .rejected()
-      .map((record) => ({ ...record, key: printable(record.key) }))
+      .map((record) => ({ ...record, key: oneLine(record.key) }))
       .sort(byName("key")),
   };
 }
@@ -43,7 +44,7 @@ function failedStatus({ row, failure, attempt, retryAt }: FailedRow): FailedStat
   return {
     row: describeRow(row as Row),
     code: failure.code,
-    message: printable(failure.message),
+    message: oneLine(failure.message),
     attempt,
     retryMs: Math.max(0, Math.round(retryAt - performance.now())),
     because: "because" in row ? row.because : [],
