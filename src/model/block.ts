@@ -4,7 +4,7 @@ import { nameSchema } from "./record.ts";
 
 /** `keyspaces/<net>/blocks/<address>-<length>`: a range of the network's addresses that one host hands out and is routed for. */
 export const blockSchema = z
-  .looseObject({ host: nameSchema.meta({ description: "The host that holds the block" }) })
+  .object({ host: nameSchema.meta({ description: "The host that holds the block" }) })
   .meta({ id: "block", description: "A block of addresses and its host" });
 
 export type Block = z.infer<typeof blockSchema>;

@@ -1,18 +1,21 @@
 import { z } from "zod";
 import { ipSchema, labelsSchema, macSchema, nameSchema } from "./record.ts";
 
-/** Absolute, no `..`, no empty segment, nothing a terminal or a log would stumble on. */
-const netnsPath = /^(?:\/(?!\.\.?(?:\/|$))[A-Za-z0-9_.:@+-]{1,255}){1,16}$/;
+/** Absolute, no empty segment, nothing a terminal or a log would stumble on. No lookahead: other languages read it too. */
+const netnsPath = /^(\/[A-Za-z0-9_.:@+-]+)+$/;
+const relative = /\/\.\.?(\/|$)/;
 
 /** `keyspaces/<net>/containers/<host>/<id>`, written by the host's agent for its runtime, or by a user by hand. */
 export const containerSchema = z
-  .looseObject({
+  .object({
     name: nameSchema,
     ip: ipSchema.optional(),
     mac: macSchema.optional().meta({ description: "Absent: derived from the address" }),
     netns: z
       .string()
-      .regex(netnsPath, { error: "expected an absolute path without '..'" })
+      .max(255)
+      .regex(netnsPath, { error: "an absolute path such as /run/netns/mongo", abort: true })
+      .refine((path) => !relative.test(path), { error: "a path without '.' and '..'" })
       .optional()
       .meta({ description: "The namespace to attach, below a directory the host allows (/run/netns)" }),
     stack: nameSchema.optional(),

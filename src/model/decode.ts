@@ -1,21 +1,23 @@
 import type { z } from "zod";
-import { overlaps } from "./address.ts";
-import { type Block, blockPrefix, blockSchema } from "./block.ts";
+import { type Block, blockSchema } from "./block.ts";
 import { type Container, containerSchema } from "./container.ts";
 import { type Host, hostSchema } from "./host.ts";
-import { type KeyPath, parseKey } from "./keys.ts";
+import { type KeyPath, parseKey, type RecordKey } from "./keys.ts";
 import { type Member, memberSchema } from "./member.ts";
-import { type Network, networkSchema, unusable } from "./network.ts";
+import { type Network, networkSchema } from "./network.ts";
+import { oddity } from "./oddity.ts";
+import { reasonOf } from "./reason.ts";
 
 type At<T extends KeyPath["type"]> = Extract<KeyPath, { type: T }>;
 
 /** A record of the world: where it stands and what it says. */
-export type Decoded =
+export type Decoded = { key: RecordKey } & (
   | { path: At<"network">; value: Network }
   | { path: At<"host">; value: Host }
   | { path: At<"member">; value: Member }
   | { path: At<"container">; value: Container }
-  | { path: At<"block">; value: Block };
+  | { path: At<"block">; value: Block }
+);
 
 export type Rejection = { code: "KEY" | "SIZE" | "JSON" | "SHAPE"; reason: string };
 
@@ -37,10 +39,11 @@ export function decode(key: string, value: Uint8Array): Decoded | { rejected: Re
   const json = parseJson(value);
   if (json instanceof Error) return reject("JSON", `Cannot read record: expected JSON, got ${json.message}`);
   const parsed = schema.safeParse(json);
-  if (!parsed.success) return reject("SHAPE", parsed.error.issues.slice(0, 3).map(describe).join("; "));
-  const decoded = { path, value: parsed.data } as Decoded;
+  if (!parsed.success) return reject("SHAPE", printable(`Cannot read record: ${reasonOf(parsed.error, json)}`, 800));
+  // The key itself, not its parts put together again: in a large world that is a string less a record.
+  const decoded = { key: key as RecordKey, path, value: parsed.data } as Decoded;
   const odd = oddity(decoded);
-  return odd === undefined ? decoded : reject("SHAPE", odd);
+  return odd === undefined ? decoded : reject("SHAPE", `Cannot read record: ${odd}`);
 }
 
 function schemaOf(path: KeyPath): z.ZodType | undefined {
@@ -62,20 +65,6 @@ function schemaOf(path: KeyPath): z.ZodType | undefined {
   }
 }
 
-/** What no schema can say: relations between key and value, and ranges. */
-function oddity({ path, value }: Decoded): string | undefined {
-  if (path.type === "block" && blockPrefix(path.block) === undefined)
-    return `Cannot read block: expected a key such as 10.42.64.64-26, got "${path.block}"`;
-  if (path.type !== "network") return undefined;
-  const { cidr } = value as Network;
-  if (Number(cidr.split("/")[1]) > 28)
-    return `Cannot use cidr ${cidr}: expected a /28 or larger, for gateway, agents and containers`;
-  if (Number(cidr.split("/")[1]) < 8)
-    return `Cannot use cidr ${cidr}: expected a /8 or smaller, a larger one covers others' routes`;
-  const taken = unusable.find(([prefix]) => overlaps(prefix, cidr));
-  return taken && `Cannot use cidr ${cidr}: ${taken[0]} is ${taken[1]}`;
-}
-
 function reject(code: Rejection["code"], reason: string): { rejected: Rejection } {
   return { rejected: { code, reason } };
 }
@@ -90,12 +79,8 @@ function parseJson(value: Uint8Array): unknown {
   }
 }
 
-function describe(issue: z.core.$ZodIssue): string {
-  return printable(`${issue.path.map(String).join(".") || "record"}: ${issue.message}`);
-}
-
 /** Safe in a terminal and in a log: control characters escaped, length bounded. */
-export function printable(text: string): string {
-  const safe = text.replace(/[^\x20-\x7e]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
-  return safe.length > 200 ? `${safe.slice(0, 200)}…` : safe;
+export function printable(text: string, longest = 200): string {
+  const safe = text.slice(0, longest).replace(/[^\x20-\x7e]/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
+  return text.length > longest ? `${safe}...` : safe;
 }

@@ -3,7 +3,7 @@ import { ipSchema, labelsSchema } from "./record.ts";
 
 /** `hosts/<host>`, written by that host's agent. */
 export const hostSchema = z
-  .looseObject({
+  .object({
     address: ipSchema.meta({ description: "Where the host's peers reach it: its address on the underlay" }),
     labels: labelsSchema.optional(),
   })

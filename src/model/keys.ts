@@ -50,8 +50,12 @@ function toText(path: KeyPath): string {
   }
 }
 
+/** Characters: three names, the longest area, and room. etcd itself would take a megabyte of slashes. */
+const longestKey = 256;
+
 /** The path a key spells, or `undefined` for a key that is none of ours or has an unfit name in it. */
 export function parseKey(key: string): KeyPath | undefined {
+  if (key.length > longestKey) return undefined;
   const [area, first, second, third, fourth, ...rest] = key.split("/");
   if ((area === "networks" || area === "hosts") && first === ".beacon" && second === undefined)
     return { type: "beacon", area };

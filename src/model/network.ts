@@ -2,21 +2,21 @@ import { z } from "zod";
 import { type Cidr, firstOf, fromNumber, type Ip, prefixLength, toNumber } from "./address.ts";
 import { cidrSchema, mtuSchema, nameSchema } from "./record.ts";
 
-const vxlan = z.looseObject({
+const vxlan = z.object({
   type: z.literal("vxlan"),
   vni: z.int().min(1).max(0xffffff).meta({ description: "VXLAN network identifier, unique in the installation" }),
   port: z.int().min(1).max(65535).default(4789).meta({ description: "UDP port (RFC 7348: 4789)" }),
 });
 
 const hostGateway = z
-  .looseObject({ type: z.literal("host-gw") })
+  .object({ type: z.literal("host-gw") })
   .meta({ description: "Plain routes between hosts of one segment" });
 
 /** `networks/<net>`, written by the user. */
 export const networkSchema = z
-  .looseObject({
+  .object({
     cidr: cidrSchema,
-    backend: z.discriminatedUnion("type", [vxlan, hostGateway]),
+    backend: z.discriminatedUnion("type", [vxlan, hostGateway], { error: "a backend of type vxlan or host-gw" }),
     encryption: z.literal("none").optional().meta({ description: "Refused rather than ignored when it asks for more" }),
     mtu: mtuSchema.optional().meta({ description: "Upper bound; the underlay's MTU less the overhead still holds" }),
     internal: z.boolean().default(false).meta({ description: "No way out of the network" }),

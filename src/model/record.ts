@@ -13,33 +13,42 @@ const quad = `${octet}(\\.${octet}){3}`;
 
 export const ipSchema = z
   .string()
-  .regex(new RegExp(`^${quad}$`), { error: "expected an IPv4 address such as 10.42.0.2" })
-  .refine(isIp, { error: "expected an IPv4 address such as 10.42.0.2" })
+  .regex(new RegExp(`^${quad}$`), { error: "an IPv4 address such as 10.42.0.2", abort: true })
+  .refine(isIp, { error: "an IPv4 address such as 10.42.0.2" })
   .meta({ description: "An IPv4 address, dotted quad" }) as unknown as z.ZodType<Ip, string>;
 
 export const cidrSchema = z
   .string()
-  .regex(new RegExp(`^${quad}/([0-9]|[12][0-9]|3[0-2])$`), { error: "expected an IPv4 prefix such as 10.42.0.0/16" })
-  .refine(isCidr, { error: "expected an IPv4 prefix without host bits such as 10.42.0.0/16" })
+  .regex(new RegExp(`^${quad}/([0-9]|[12][0-9]|3[0-2])$`), {
+    error: "an IPv4 prefix such as 10.42.0.0/16",
+    abort: true,
+  })
+  .refine(isCidr, { error: "an IPv4 prefix without host bits such as 10.42.0.0/16" })
   .meta({ description: "An IPv4 prefix without host bits" }) as unknown as z.ZodType<Cidr, string>;
 
 export const macSchema = z
   .string()
-  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, { error: "expected a MAC address in lower case with colons" })
-  .refine(isMac, { error: "expected a unicast MAC address such as 02:53:0a:2a:40:62" })
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, { error: "a MAC address in lower case with colons", abort: true })
+  .refine(isMac, { error: "a unicast MAC address such as 02:53:0a:2a:40:62" })
   .meta({ description: "A unicast Ethernet address, lower case" }) as unknown as z.ZodType<Mac, string>;
 
 export const nameSchema = z
   .string()
-  .regex(namePattern, { error: "expected a name of at most 63 letters, digits, '-', '_' and '.'" })
-  .refine(isName, { error: "expected a name without '..'" });
+  .regex(namePattern, { error: "a name of at most 63 letters, digits, '-', '_' and '.'", abort: true })
+  .refine(isName, { error: "a name without '..'" });
 
 /** 68 is what IPv4 demands of any link (RFC 791); 576 what every host must take, and less serves nobody here. */
 export const mtuSchema = z.int().min(576).max(65535);
 
+/** No control, format or surrogate characters: a label must not repaint the terminal of who reads it. */
+const unprintable = /\p{C}/u;
+const text = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .refine((said) => !unprintable.test(said), { error: "text without control characters" });
+
 /** Free text for people, bounded so that one record cannot fill an agent's memory or a log line. */
-export const labelsSchema = z
-  .record(z.string().max(63), z.string().max(255))
-  .refine((labels) => Object.keys(labels).length <= 64, {
-    error: "expected at most 64 labels",
-  });
+export const labelsSchema = z.record(text(63), text(255)).refine((labels) => Object.keys(labels).length <= 64, {
+  error: "at most 64 labels",
+});

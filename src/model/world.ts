@@ -5,7 +5,7 @@ import type { Container } from "./container.ts";
 import type { Decoded } from "./decode.ts";
 import type { Host } from "./host.ts";
 import { index, unindex } from "./indexes.ts";
-import { type KeyPath, keyOf, parseKey, type RecordKey } from "./keys.ts";
+import { type KeyPath, parseKey, type RecordKey } from "./keys.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
 
@@ -77,7 +77,7 @@ export interface Change {
 /** Takes a record in, in place of the one that had its key. */
 export function put(world: World, decoded: Decoded, created: bigint): Change {
   const { before } = remove(world, decoded.path);
-  const entry = { key: keyOf(decoded.path), value: decoded.value, created };
+  const entry = { key: decoded.key, value: decoded.value, created };
   const fact = (
     decoded.path.type === "container"
       ? { path: decoded.path, entry: { ...entry, host: decoded.path.host, id: decoded.path.id } }
