@@ -53,10 +53,10 @@ export class Brake {
     return this.#empty();
   }
 
-  /** Once pulled, it stays until nearly all is wished again: records come back keyspace by keyspace. */
+  /** Once pulled, it stays until all is wished again or let go: records may come back keyspace by keyspace. */
   #exceeds(found: number): boolean {
     const { size } = this.held;
-    return size >= this.#floor && (this.#braked > 0 || size * 2 > found);
+    return this.#braked > 0 ? size > 0 : size >= this.#floor && size * 2 > found;
   }
 
   #empty(): Entry[] {

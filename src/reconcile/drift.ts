@@ -84,14 +84,14 @@ export function undone(state: State, entry: Entry, ours?: Cause): void {
     entry.drifted = true;
     tell({ type: "drifted", row: entry.wish, found: entry.found });
   }
-  const pause = contests.delay(entry, clock.now());
-  if (pause === 0) {
+  const contest = contests.delay(entry, clock.now());
+  if (contest.pause === 0) {
     table.dirty.add(entry);
     return;
   }
   const id = rowId({ kind, scope, key: entry.key });
   const message = `Cannot keep ${id}: expected nobody else to change it, got more than 10 changes in 10 s`;
-  fail(state, entry, { code: contested, message, next: "retry" }, entry.cause, pause);
+  fail(state, entry, { code: contested, message, next: "retry" }, entry.cause, contest);
 }
 
 /** A row that was to be removed went by itself, with what it hung on. */

@@ -4,15 +4,15 @@ import type { Failure } from "./kind.ts";
 import { opens, stepOf } from "./order.ts";
 import type { State } from "./state.ts";
 import { type Entry, observed, type Value } from "./table.ts";
-import type { Trouble } from "./troubles.ts";
+import type { Pacing, Trouble } from "./troubles.ts";
 import { unitsOf, wishedRow } from "./wishes.ts";
 
 /** The code of a row that somebody else keeps changing: it is tried again by the clock alone. */
 export const contested = "CONTESTED";
 
-/** Sets a row's next try, after `pause` or the back-off, and tells it where that is news. */
-export function fail(state: State, entry: Entry, failure: Failure, cause: Cause, pause?: number): void {
-  const { trouble, retryMs, isNews } = state.troubles.add(entry, failure, pause);
+/** Sets a row's next try, by the back-off where nothing else is said, and tells it where that is news. */
+export function fail(state: State, entry: Entry, failure: Failure, cause: Cause, set?: Pacing): void {
+  const { trouble, retryMs, isNews } = state.troubles.add(entry, failure, set);
   if (!isNews) return;
   const row = wishedRow(entry) ?? observed(entry, entry.found as Value);
   state.tell({ type: "failed", row, failure, attempt: trouble.attempt, retryMs, cause });

@@ -12,6 +12,12 @@ export interface Trouble {
   retryAt: number;
 }
 
+/** When to try next in ms, and how many times that was so, where it is not the back-off that says. */
+export interface Pacing {
+  pause: number;
+  times: number;
+}
+
 /** Timers are rounded up to this many ms, so that 10,000 failing rows wake the engine a hundred times a second at most. */
 const grain = 10;
 
@@ -48,20 +54,20 @@ export class Troubles {
     return trouble !== undefined && trouble.retryAt > this.#clock.now();
   }
 
-  /** Takes note of a failure; `isNews` says whether it is worth telling. `pause` overrides the back-off. */
-  add(entry: Entry, failure: Failure, pause?: number): { trouble: Trouble; retryMs: number; isNews: boolean } {
+  /** Takes note of a failure; `isNews` says whether it is worth telling. */
+  add(entry: Entry, failure: Failure, set?: Pacing): { trouble: Trouble; retryMs: number; isNews: boolean } {
     const { scope } = entry.partition;
     const before = this.get(entry);
-    const isSame = before?.failure.code === failure.code;
-    const attempt = (before?.attempt ?? 0) + 1;
+    const attempt = set?.times ?? (before?.attempt ?? 0) + 1;
+    const isNews = before?.failure.code !== failure.code && set === undefined;
     const now = this.#clock.now();
-    const retryMs = pause ?? backoff(failure.next, attempt, this.#random);
+    const retryMs = set?.pause ?? backoff(failure.next, attempt, this.#random);
     const trouble = { failure, attempt, triedAt: now, retryAt: now + retryMs };
     const troubles = this.#scopes.get(scope) ?? new Map<Entry, Trouble>();
     this.#scopes.set(scope, troubles.set(entry, trouble));
     if (!before) this.#size++;
     this.#arm(trouble.retryAt);
-    return { trouble, retryMs, isNews: !isSame || isTold(attempt) };
+    return { trouble, retryMs, isNews: isNews || isTold(attempt) };
   }
 
   /** Answers whether there was any. */
