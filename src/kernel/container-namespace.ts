@@ -1,4 +1,4 @@
-import { constants, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { constants, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join, sep } from "node:path";
 import { mark } from "../desired/rows.ts";
 import { checked, type Libc } from "./libc.ts";
@@ -9,6 +9,8 @@ import { CLONE_NEWNET, closeQuietly } from "./namespace-window.ts";
 const O_PATH = 0o10000000;
 /** NS_GET_NSTYPE of nsfs.h. */
 const NS_GET_NSTYPE = 0xb703;
+/** nsfs.h since Linux 6.18: the inode number of the namespace the machine started with. */
+const NET_NS_INIT_INO = 0xeffffff9;
 /** The kernel's PATH_MAX is 4096; aliases carry the path, and they end at 255. */
 const longestPath = 200;
 
@@ -60,9 +62,19 @@ function checkNamespace(libc: Libc, path: string, fd: number): void {
   const type = checked(libc.ioctl(fd, NS_GET_NSTYPE), "ask for the type of a namespace");
   if (type !== CLONE_NEWNET) throw forbidden(path, "a network namespace", `type 0x${type.toString(16)}`);
   const { dev, ino } = fstatSync(fd);
+  if (ino === NET_NS_INIT_INO) throw forbidden(path, "a container's own namespace", "the machine's own");
   for (const [whose, file] of reserved()) {
-    const other = statSync(file, { throwIfNoEntry: false });
+    const other = look(file);
     if (other?.dev === dev && other.ino === ino) throw forbidden(path, "a container's own namespace", whose);
+  }
+}
+
+function look(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    // Gone since; or init's, which a process without CAP_SYS_PTRACE may not look at.
+    return undefined;
   }
 }
 

@@ -10,7 +10,7 @@ import {
   type Operation,
   rowId,
 } from "../reconcile/kind.ts";
-import { linkFulfils } from "./link-wish.ts";
+import { linkFulfils } from "./link-value.ts";
 import { rowText } from "./row-text.ts";
 
 /** The kernel in memory, strict: what the real one refuses it refuses, and also an `add` of what is there already. */

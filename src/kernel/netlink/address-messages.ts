@@ -6,7 +6,7 @@ import { MessageWriter } from "./writer.ts";
 
 export interface AddressInfo {
   index: number;
-  address: `${string}/${number}`;
+  address: string;
   /** IFA_PROTO, 0 on kernels before 5.18 and for addresses of nobody in particular. */
   protocol: number;
 }
@@ -24,12 +24,7 @@ export function readAddress(message: MessageReader): AddressInfo | undefined {
   return { index: message.u32(4), address: `${address}/${message.u8(1)}`, protocol };
 }
 
-export function writeAddress(
-  writer: MessageWriter,
-  verb: "add" | "remove",
-  index: number,
-  address: `${string}/${number}`,
-): void {
+export function writeAddress(writer: MessageWriter, verb: "add" | "remove", index: number, address: string): void {
   const [ip, length] = address.split("/") as [Ip, string];
   const isAdd = verb === "add";
   writer.begin(isAdd ? c.RTM_NEWADDR : c.RTM_DELADDR, isAdd ? c.NLM_F_CREATE | c.NLM_F_EXCL : 0);
