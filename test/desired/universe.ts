@@ -9,11 +9,14 @@ import type { Op } from "./fold.ts";
 export const nets = ["blue", "gray", "red"];
 export const hosts = ["h1", "h2", "h3"];
 
-const ips = ["10.42.0.1", "10.42.0.2", "10.42.0.3", "10.42.0.66", "10.42.0.67", "10.42.0.255", "10.43.0.2"];
+const agentIps = ["10.42.0.1", "10.42.0.2", "10.42.0.3", "10.42.0.66", "10.42.0.255", "10.43.0.2", "10.43.0.3"];
+const free = ["10.42.0.66", "10.42.0.67", "10.43.0.66"];
+const containerIps = [...agentIps, ...free, ...free, ...free];
 const prefixes = [
   "10.42.0.0-26",
   "10.42.0.64-26",
   "10.42.0.64-27",
+  "10.42.0.66-32",
   "10.42.0.66-32",
   "10.42.0.0-24",
   "10.0.0.0-8",
@@ -24,7 +27,6 @@ const macs = ["02:53:0a:2a:00:42", "0a:00:00:00:00:01", "0a:00:00:00:00:02"];
 
 const net = fc.constantFrom(...nets);
 const host = fc.constantFrom(...hosts);
-const ip = fc.constantFrom(...ips);
 
 const network = fc.record(
   {
@@ -51,10 +53,15 @@ const hostRecord = fc.record({
   address: fc.constantFrom("192.168.0.1", "192.168.0.2", "192.168.0.2", "192.168.0.3", "10.9.9.9"),
 });
 
-const member = ip.map((address) => ({ address, mac: macOf(address as Ip, "0e") }));
+const member = fc.constantFrom(...agentIps).map((address) => ({ address, mac: macOf(address as Ip, "0e") }));
 
 const container = fc.record(
-  { name: fc.constant("c"), ip, netns: fc.constantFrom(...netnsPaths), mac: fc.constantFrom(...macs) },
+  {
+    name: fc.constant("c"),
+    ip: fc.constantFrom(...containerIps),
+    netns: fc.constantFrom(...netnsPaths),
+    mac: fc.constantFrom(...macs),
+  },
   { requiredKeys: ["name"] },
 );
 
