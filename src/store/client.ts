@@ -57,9 +57,8 @@ export function connect(options: ConnectOptions): Client {
         return await run();
       } catch (cause) {
         const error = storeError(what, cause);
-        if (error.code === "unauthenticated" && options.user && !renewed) {
+        if (!renewed && session.renew(error.code)) {
           renewed = true;
-          session.renew();
         } else if (
           error.code !== "unavailable" ||
           --tries <= 0 ||

@@ -41,7 +41,9 @@ function codeOf(cause: unknown): FailureCode {
   const text = cause.message;
   if (text.includes("required revision has been compacted")) return "compacted";
   if (text.includes("required revision is a future revision")) return "future";
-  if (/invalid auth token|user name is empty|revision of auth store is old/.test(text)) return "unauthenticated";
+  // Without a token etcd takes the name in the client's certificate for the user, and mostly has none of that name.
+  if (/invalid auth token|user name is empty|user name not found|revision of auth store is old/.test(text))
+    return "unauthenticated";
   if (cause instanceof EtcdInvalidAuthTokenError || cause instanceof GRPCUnauthenticatedError) return "unauthenticated";
   if (cause instanceof EtcdPermissionDeniedError || cause instanceof EtcdAuthenticationFailedError) return "denied";
   if (cause instanceof ClientClosedError) return "closed";

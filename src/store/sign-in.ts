@@ -1,4 +1,5 @@
 import { Etcd3, type IOptions } from "etcd3";
+import type { FailureCode } from "./failure.ts";
 
 /** The part of grpc.Metadata that is needed; etcd3 makes the object. */
 interface Metadata {
@@ -12,8 +13,8 @@ interface Authenticator {
 
 /** What a client must be told when its token was refused, and at its end. */
 export interface SignIn {
-  /** The next call takes a new token. */
-  renew(): void;
+  /** After a refusal: the next call takes a new token. @returns false when that is no use */
+  renew(code: FailureCode): boolean;
   close(): void;
 }
 
@@ -31,15 +32,19 @@ export function signIn(etcd: Etcd3, options: IOptions, user?: { name: string; pa
   const door = user && new Etcd3(options);
   let token: Promise<string | undefined> | undefined;
   let asking = false;
+  let tokenless = false;
 
   const ask = async (): Promise<string | undefined> => {
     if (!door || !user) return undefined;
     asking = true;
     try {
-      return (await door.auth.authenticate({ name: user.name, password: user.password })).token;
+      const { token } = await door.auth.authenticate({ name: user.name, password: user.password });
+      tokenless = false;
+      return token;
     } catch (error) {
-      // A store without authentication takes calls without a token; once it is switched on, calls fail and renew.
-      if (error instanceof Error && error.message.includes("authentication is not enabled")) return undefined;
+      // A store without authentication takes calls without a token; once it is switched on it refuses them, and we ask again.
+      tokenless = error instanceof Error && error.message.includes("authentication is not enabled");
+      if (tokenless) return undefined;
       token = undefined;
       throw error;
     } finally {
@@ -63,5 +68,13 @@ export function signIn(etcd: Etcd3, options: IOptions, user?: { name: string; pa
     },
     invalidateMetadata: renew,
   };
-  return { renew, close: () => door?.close() };
+  return {
+    renew(code) {
+      // Without a token a refusal says nothing: we may have been taken for the user our certificate names.
+      const useful = user !== undefined && (code === "unauthenticated" || (code === "denied" && tokenless));
+      if (useful) renew();
+      return useful;
+    },
+    close: () => door?.close(),
+  };
 }

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../src/store/client.ts";
 import type { ConnectOptions } from "../../src/store/connection.ts";
 import { type EtcdProcess, runEtcd } from "../../src/store/etcd-process.ts";
+import { StoreError } from "../../src/store/failure.ts";
 
 /** A real etcd on 127.0.0.1 with data and ports of its own. */
 export interface Etcd {
@@ -147,8 +148,9 @@ async function answering(child: EtcdProcess, options: ConnectOptions): Promise<v
     try {
       await client.get("ready");
       return;
-    } catch {
-      // Not yet; etcd takes 0.3-0.7 s. Its end is noticed above.
+    } catch (error) {
+      // Who refuses is there, too.
+      if (error instanceof StoreError && error.code !== "unavailable") return;
       await delay(20);
     } finally {
       client.close();
