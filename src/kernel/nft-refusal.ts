@@ -22,7 +22,7 @@ const refusalText = /Error: (?:Could not process rule: )?(.*)(?:\n(.*))?/;
  */
 export function refusal(error: string, what: string): Failure {
   const [, words = error.trim(), command = "nothing"] = refusalText.exec(error) ?? [];
-  const code = Object.entries(codes).find(([text]) => words.startsWith(text))?.[1];
+  const code = Object.entries(codes).find(([text]) => words.includes(text))?.[1];
   return {
     code: code ?? (words.startsWith("syntax error") ? "NFT_SYNTAX" : "NFT_REFUSED"),
     message: `Cannot ${what}: expected nft to take "${command.trim()}", got "${words}"`,

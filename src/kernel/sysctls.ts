@@ -1,4 +1,4 @@
-import { endWith, exhaustMap, filter, from, ignoreElements, interval, merge, mergeMap, takeUntil } from "rxjs";
+import { endWith, exhaustMap, filter, from, ignoreElements, interval, merge, mergeMap, share, takeUntil } from "rxjs";
 import type { RowOf, Scope, Values } from "../desired/rows.ts";
 import type { Driver, Failure, Notice, Observed } from "../reconcile/kind.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
@@ -32,7 +32,11 @@ export function sysctlDriver(kernel: Kernel): Driver<"sysctl"> & Required<Pick<D
   return {
     kind: "sysctl",
     same: isContent,
-    notices$: merge(polled$, told$).pipe(mergeMap((notices) => notices)),
+    // Shared, since what was told to one would be no news to another.
+    notices$: merge(polled$, told$).pipe(
+      mergeMap((notices) => notices),
+      share(),
+    ),
     // Nothing in the kernel says which settings are ours.
     list: async () => [],
     read,
