@@ -1,13 +1,13 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonIn } from "./daemon.ts";
-import type { Place } from "./place.ts";
+import type { HostPlace } from "./host.ts";
 import { program } from "./program.ts";
-import { appears } from "./socket.ts";
+import { answer } from "./socket.ts";
 
 /** An agent on a host of the lab. What it did stays when it ends; `start` again adopts that. */
 export interface LabAgent {
-  /** Its unix socket, reachable from the host and from this process. */
+  /** Its unix socket: the default one in the host's own /run, by a path that leads there from everywhere. */
   readonly socket: string;
   pid(): number | undefined;
   /** Resolves when its process exists. */
@@ -22,19 +22,23 @@ export interface LabAgent {
 }
 
 export interface AgentPlace {
-  host: Place & { readonly name: string };
+  host: HostPlace;
+  /** etcd's endpoint. */
   etcd: string;
+  /** For its state and log. */
   directory: string;
   /** Further arguments of `skein agent`; they come last, so they win. */
   args: readonly string[];
 }
 
 export async function agentOn({ host, etcd, directory, args }: AgentPlace): Promise<LabAgent> {
-  const socket = join(directory, "agent.sock");
+  const runtime = `/proc/${host.pid}/root/run/skein`;
+  const socket = join(runtime, "agent.sock");
   const log = join(directory, "agent.log");
   const where = ["--host", host.name, "--etcd", etcd, "--underlay", "eth0"];
-  const files = ["--state", join(directory, "state"), "--socket", socket];
+  const files = ["--state", join(directory, "state"), "--socket", "/run/skein/agent.sock"];
   await mkdir(directory, { recursive: true });
+  await mkdir(runtime, { recursive: true });
   const daemon = daemonIn(host, {
     title: `the agent of ${host.name}`,
     command: [...program("bin"), "agent", ...where, ...files, ...args],
@@ -48,7 +52,11 @@ export async function agentOn({ host, etcd, directory, args }: AgentPlace): Prom
       await rm(socket, { force: true }); // left by kill
       await daemon.start();
     },
-    ready: () => daemon.whileRunning((signal) => appears(socket, signal)),
+    ready: () =>
+      daemon.whileRunning(async (signal) => {
+        // It answers when it is ready, or after the time it was given.
+        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200);
+      }),
     kill: (signal = "SIGKILL") => daemon.end(signal),
     stop: () => daemon.end("SIGTERM"),
     log: () => readFile(log, "utf8"),

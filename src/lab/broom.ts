@@ -5,8 +5,8 @@ import { type LabState, stateFile } from "./state.ts";
 
 /**
  * Waits until its standard input ends, as it does when the lab's owner closes it or dies in any way; then kills every
- * process that carries the lab's mark, which frees their namespaces, and removes the lab's files. Rounds, because a
- * process can fork while the list is read; 250 of them, because one stuck in the kernel cannot be killed at all.
+ * process that carries the lab's mark, which frees their namespaces, and removes the lab's files, its state file last.
+ * Rounds, because a process can fork while the list is read; 250 of them, because one stuck in the kernel cannot be killed.
  */
 const script = `
 read -r word && [ "$word" = keep ] && exit 0
@@ -18,7 +18,8 @@ while [ $round -lt 250 ]; do
   round=$((round + 1))
   sleep 0.02
 done
-rm -rf "$2" "$3" 2>/dev/null
+rm -rf "$3" 2>/dev/null
+rm -f "$2"
 exit 0
 `;
 

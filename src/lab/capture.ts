@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { LabError } from "./error.ts";
 import type { Place } from "./place.ts";
 
 /** The packets seen on one interface, as tcpdump's lines. */
@@ -14,18 +16,16 @@ export interface Capture {
 /** Resolves when packets are being captured. `filter` is tcpdump's expression, such as `udp port 4789`. */
 export async function startCapture(where: Place, device: string, filter = ""): Promise<Capture> {
   const flags = ["-n", "-e", "-l", "--immediate-mode", "-i", device];
-  const child = where.spawn("tcpdump", [...flags, ...filter.split(" ").filter((word) => word !== "")]);
+  const child = where.spawn("tcpdump", filter === "" ? flags : [...flags, filter]);
   const ended = once(child, "exit");
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
-  reader.on("line", (line) => lines.push(line));
+  reader.on("line", (line) => {
+    if (line !== "") lines.push(line); // one ends the capture
+  });
   const closed = once(reader, "close");
 
-  for await (const line of createInterface({ input: child.stderr })) {
-    if (line.startsWith("listening on")) break;
-  }
-  if (child.exitCode !== null)
-    throw new Error(`Cannot capture on ${device}: expected tcpdump to listen, got status ${child.exitCode}`);
+  await listening(child.stderr, device);
 
   return {
     lines,
@@ -51,4 +51,16 @@ export async function startCapture(where: Place, device: string, filter = ""): P
       return lines;
     },
   };
+}
+
+/** Resolves when tcpdump says that it listens. @throws LabError with what it said instead. */
+async function listening(stderr: Readable, device: string): Promise<void> {
+  let said = "";
+  for await (const text of stderr.iterator({ destroyOnReturn: false })) {
+    said += text;
+    if (!said.includes("listening on")) continue;
+    stderr.resume(); // it says more at its end, and nobody reads that
+    return;
+  }
+  throw new LabError("COMMAND_FAILED", `Cannot capture on ${device}: expected tcpdump to listen, got: ${said.trim()}`);
 }

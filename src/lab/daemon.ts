@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { LabError } from "./error.ts";
 import type { Place } from "./place.ts";
+import { isStopped } from "./process-stat.ts";
 
 /** A program that runs on in a place and outlives this process if the lab is kept; it can be ended and started again. */
 export interface Daemon {
@@ -12,6 +13,8 @@ export interface Daemon {
   start(): Promise<void>;
   /** Sends a signal; nothing happens where it does not run. */
   signal(name: NodeJS.Signals): void;
+  /** Stops it where it stands, with all its connections, until SIGCONT; resolves when none of its threads runs. */
+  pause(): Promise<void>;
   /** Sends a signal and resolves when the process has ended. */
   end(name: NodeJS.Signals): Promise<void>;
   /**
@@ -60,6 +63,11 @@ export function daemonIn(place: Place, options: DaemonOptions): Daemon {
       });
     },
     signal: (name) => running?.signal(name),
+    async pause() {
+      running?.signal("SIGSTOP");
+      // The kernel stops threads one by one, those that wait for a disk last: an etcd has answered meanwhile.
+      while (running !== undefined && !(await isStopped(running.pid)));
+    },
     async end(name) {
       const ending = running;
       ending?.signal(name);

@@ -2,7 +2,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonIn } from "./daemon.ts";
 import type { Place } from "./place.ts";
-import { appears, get } from "./socket.ts";
+import { answer } from "./socket.ts";
 
 /** The lab's etcd: one member, on the wire. Its data survive `stop` and `kill`. */
 export interface Etcd {
@@ -15,7 +15,7 @@ export interface Etcd {
   stop(): Promise<void>;
   kill(): Promise<void>;
   /** Until `resume` it answers nobody, while its connections stay (SIGSTOP). */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   /** Standard output of `etcdctl` with these arguments, run on the wire. */
   ctl(args: readonly string[], input?: string): Promise<string>;
@@ -41,15 +41,12 @@ export function etcdOn(wire: Place, endpoint: string, directory: string): Etcd {
       await mkdir(directory, { recursive: true });
       await rm(socket, { force: true }); // left by kill
       await daemon.start();
-      await daemon.whileRunning(async (signal) => {
-        await appears(socket, signal);
-        // It listens before it can serve, and answers once it can.
-        await get(socket, "/health", signal);
-      });
+      // It listens before it can serve, and answers once it can.
+      await daemon.whileRunning((signal) => answer(socket, "/health", signal));
     },
     stop: () => daemon.end("SIGTERM"),
     kill: () => daemon.end("SIGKILL"),
-    pause: () => daemon.signal("SIGSTOP"),
+    pause: daemon.pause,
     resume: () => daemon.signal("SIGCONT"),
     ctl: (args, input) => wire.output("etcdctl", args, input === undefined ? {} : { input }),
   };

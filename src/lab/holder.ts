@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { LabError } from "./error.ts";
-import { markVariable } from "./mark.ts";
 
 /**
  * What a namespace of a lab looks like when it is entered. The mounts below /run are copies of the machine's own: among
@@ -25,11 +24,11 @@ exec sleep infinity
  * Starts the one process that keeps a network, a mount and a host name namespace alive; resolves with its number. All
  * that was mounted or made inside goes when it and everything else inside has ended.
  */
-export async function hold(lab: string, hostname: string): Promise<number> {
+export async function hold(hostname: string, env: NodeJS.ProcessEnv): Promise<number> {
   const flags = ["--net", "--mount", "--uts", "--propagation", "private"];
   const child = spawn("unshare", [...flags, "sh", "-c", script, "holder", hostname], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, [markVariable]: lab },
+    env,
     detached: true,
   });
   let complaint = "";

@@ -27,25 +27,21 @@ export interface Underlay {
   setMtu(bytes: number): Promise<void>;
 }
 
-export interface HostParts {
-  name: string;
-  pid: number;
-  env: NodeJS.ProcessEnv;
-}
-
 /** A host as far as its namespaces reach: what a process that did not make the lab can know of it. */
-export function hostPlace({ name, pid, env }: HostParts): Place & HostParts {
+export type HostPlace = Place & Pick<Host, "name" | "pid">;
+
+export function hostPlace({ name, pid, env }: Pick<HostPlace, "name" | "pid" | "env">): HostPlace {
   return { ...place(entryOf(pid), env), name, pid };
 }
 
 export async function plugHost(
-  here: Place & HostParts,
+  here: HostPlace,
   wire: Wire,
   address: Ip,
-  agent: (host: Place & HostParts, args: readonly string[]) => Promise<LabAgent>,
+  agent: (host: HostPlace, args: readonly string[]) => Promise<LabAgent>,
 ): Promise<Host> {
-  await wire.plug(here.name, here, address);
-  await ipBatch(here, [`route add default via ${wire.gateway}`]);
+  await wire.plug(here, address);
+  await ipBatch(here, [`route add default via ${wire.segment.gateway}`]);
   return {
     ...here,
     ...containersOf(here),
@@ -54,7 +50,7 @@ export async function plugHost(
   };
 }
 
-function containersOf(host: HostParts): Pick<Host, "container" | "removeContainer" | "in"> {
+function containersOf(host: HostPlace): Pick<Host, "container" | "removeContainer" | "in"> {
   const entry = entryOf(host.pid);
   const here = place(entry, host.env);
   // Not `ip netns exec`: it makes a mount namespace for each command, which sees another /sys.
@@ -70,7 +66,7 @@ function containersOf(host: HostParts): Pick<Host, "container" | "removeContaine
   };
 }
 
-function underlayOf(host: Place & HostParts, wire: Wire, address: Ip): Underlay {
+function underlayOf(host: HostPlace, wire: Wire, address: Ip): Underlay {
   let current = address;
   return {
     device: "eth0",
@@ -79,6 +75,6 @@ function underlayOf(host: Place & HostParts, wire: Wire, address: Ip): Underlay 
       await wire.setAddress(host, current, next);
       current = next;
     },
-    setMtu: (bytes) => wire.setMtu(host.name, host, bytes),
+    setMtu: (bytes) => wire.setMtu(host, bytes),
   };
 }

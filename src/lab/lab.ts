@@ -6,12 +6,14 @@ import { type Cidr, cidr } from "../model/address.ts";
 import { agentOn } from "./agent.ts";
 import { startBroom } from "./broom.ts";
 import { type Capture, startCapture } from "./capture.ts";
+import { environmentOf, installCommand } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Etcd, etcdOn } from "./etcd.ts";
 import { hold } from "./holder.ts";
-import { type Host, hostPlace, plugHost } from "./host.ts";
-import { markVariable, startTime } from "./mark.ts";
+import { type Host, type HostPlace, hostPlace, plugHost } from "./host.ts";
 import { type Outside, openOutside } from "./outside.ts";
+import { startTime } from "./process-stat.ts";
+import { type Segment, segmentOf } from "./segment.ts";
 import { createState, isOrphan, type LabState, listStates, updateState } from "./state.ts";
 import { layWire, type Wire } from "./wire.ts";
 
@@ -52,15 +54,16 @@ export interface Lab {
 export async function createLab(options: LabOptions): Promise<Lab> {
   if (process.getuid?.() !== 0)
     throw new LabError("NOT_ROOT", `Cannot create lab: expected to run as root, got user ${process.getuid?.()}`);
+  const segment = segmentOf(options.subnet ?? cidr("10.99.0.0/24"), options.hosts);
   await removeOrphans();
   const name = options.name ?? `${process.pid}-${randomBytes(3).toString("hex")}`;
   const owner = { pid: process.pid, startTime: (await startTime(process.pid)) ?? "" };
   const directory = await mkdtemp(join(tmpdir(), `skein-lab-${name}-`));
-  const state: LabState = { name, owner, directory, holders: {} };
+  const state: LabState = { name, owner, directory, etcd: `http://${segment.wire}:2379`, holders: {} };
   await createState(state);
   const broom = startBroom(state);
   try {
-    const parts = await build(state, options);
+    const parts = await build(state, segment, options.hosts);
     await updateState(state);
     return { name, directory, ...parts, keep, close: () => broom.sweep() };
   } catch (error) {
@@ -78,27 +81,25 @@ export async function createLab(options: LabOptions): Promise<Lab> {
 type Parts = Pick<Lab, "hosts" | "wire" | "outside" | "etcd" | "host" | "capture">;
 
 /** Fills in the state's holders as it goes. */
-async function build(state: LabState, { hosts: count, subnet = cidr("10.99.0.0/24") }: LabOptions): Promise<Parts> {
-  const open = async (name: string, env: NodeJS.ProcessEnv) => {
-    const pid = await hold(state.name, name);
+async function build(state: LabState, segment: Segment, count: number): Promise<Parts> {
+  const env = environmentOf(state);
+  const open = async (name: string) => {
+    const pid = await hold(name, env);
     state.holders[name] = pid;
     return hostPlace({ name, pid, env });
   };
-  const marked = { ...process.env, [markVariable]: state.name };
-  const wire = await layWire(await open("wire", marked), subnet);
-  const endpoint = `http://${wire.address}:2379`;
-  const etcd = etcdOn(wire, endpoint, join(state.directory, "etcd"));
-  // etcdctl finds the lab's etcd from everywhere.
-  const env = { ...marked, ETCDCTL_API: "3", ETCDCTL_ENDPOINTS: endpoint };
+  await installCommand(state.directory);
+  const wire = await layWire(await open("wire"), segment);
+  const etcd = etcdOn(wire, state.etcd, join(state.directory, "etcd"));
 
   const openHost = async (n: number) => {
     const directory = join(state.directory, `h${n}`);
-    const here = await open(`h${n}`, env);
-    return plugHost(here, wire, wire.addressOf(n), (host, args) => agentOn({ host, etcd: endpoint, directory, args }));
+    const agent = (host: HostPlace, args: readonly string[]) => agentOn({ host, etcd: state.etcd, directory, args });
+    return plugHost(await open(`h${n}`), wire, segment.host(n), agent);
   };
   const openGateway = async () => {
-    const here = await open("outside", env);
-    await wire.plug("outside", here, wire.gateway);
+    const here = await open("outside");
+    await wire.plug(here, segment.gateway);
     return openOutside(here, state.directory);
   };
   const numbers = Array.from({ length: count }, (_, index) => index + 1);

@@ -11,12 +11,3 @@ export async function isMarked(pid: number, lab: string): Promise<boolean> {
   const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
   return environment.split("\0").includes(`${markVariable}=${lab}`);
 }
-
-/**
- * When a process started, in clock ticks since boot: with its number, its identity. `undefined` where there is none.
- * The command name in the second field may hold spaces and parentheses, so fields are counted after its end.
- */
-export async function startTime(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => undefined);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-}

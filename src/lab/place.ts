@@ -49,7 +49,8 @@ export function place(entry: readonly [string, ...string[]], env: NodeJS.Process
     return new Promise((resolve, reject) => {
       const settings = { env: { ...env, ...options.env }, maxBuffer: Number.POSITIVE_INFINITY };
       const child = execFile(file, rest, settings, (error, stdout, stderr) => {
-        if (error !== null && child.exitCode === null && child.signalCode === null) reject(error);
+        // A number is the command's status, a text the reason why there was none.
+        if (typeof error?.code === "string") reject(error);
         else resolve({ stdout, stderr, code: exitStatus(child.exitCode, child.signalCode) });
       });
       // A command that does not read its input ends the pipe before we have written it.

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { existsSync, watch } from "node:fs";
 import { request } from "node:http";
 import { dirname } from "node:path";
+import { setImmediate } from "node:timers/promises";
 
 /** Resolves when the file exists. */
 export async function appears(path: string, signal: AbortSignal): Promise<void> {
@@ -19,18 +20,25 @@ export async function appears(path: string, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** The answer to GET on a unix socket, whatever its status. */
-export function get(
-  socketPath: string,
-  path: string,
-  signal: AbortSignal,
-): Promise<{ status: number | undefined; body: string }> {
+/** Asks a server on a unix socket, which need not be there yet; resolves with the status it answers. */
+export async function answer(socketPath: string, path: string, signal: AbortSignal): Promise<number | undefined> {
+  await appears(socketPath, signal);
+  for (;;) {
+    try {
+      return await get(socketPath, path, signal);
+    } catch (error) {
+      // The file is there since bind(), the server since listen(), a few microseconds later.
+      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
+      await setImmediate();
+    }
+  }
+}
+
+function get(socketPath: string, path: string, signal: AbortSignal): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path, signal }, (response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("error", reject);
-      response.on("end", () => resolve({ status: response.statusCode, body: Buffer.concat(parts).toString() }));
+    const asked = request({ socketPath, path, signal, agent: false }, (response) => {
+      response.resume().on("error", reject);
+      response.on("end", () => resolve(response.statusCode));
     });
     asked.on("error", reject);
     asked.end();

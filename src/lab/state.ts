@@ -3,7 +3,7 @@ import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from "node:
 import { join } from "node:path";
 import { z } from "zod";
 import { LabError } from "./error.ts";
-import { startTime } from "./mark.ts";
+import { startTime } from "./process-stat.ts";
 
 /** What is known of a lab to processes that did not make it. */
 export const LabState = z.strictObject({
@@ -12,6 +12,8 @@ export const LabState = z.strictObject({
   owner: z.strictObject({ pid: z.int(), startTime: z.string() }).optional(),
   /** Data of etcd and the agents, logs. */
   directory: z.string(),
+  /** etcd's endpoint, as the hosts reach it. */
+  etcd: z.string(),
   /** The processes that hold the namespaces: `h1` and so on, `wire`, `outside`. */
   holders: z.record(z.string(), z.int()),
 });
