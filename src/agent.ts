@@ -10,6 +10,7 @@ import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
 import { keyOf } from "./model/keys.ts";
 import { earlierOf, type Revision } from "./model/revision.ts";
+import { aliveHosts } from "./observe/alive.ts";
 import { createConvergence } from "./observe/convergence.ts";
 import type { AgentEvent } from "./observe/event.ts";
 import { createPublisher } from "./observe/publisher.ts";
@@ -17,8 +18,7 @@ import type { AgentView, NetworkState } from "./observe/view.ts";
 import { waitForNetwork } from "./observe/wait.ts";
 import { createEngine } from "./reconcile/start.ts";
 import { protectedRanges } from "./runtime/protected.ts";
-import { createRegistration } from "./runtime/registration.ts";
-import { hold } from "./store/lease.ts";
+import { createRegistration, readInstance } from "./runtime/registration.ts";
 import { openEtcd } from "./store/open.ts";
 import { watchWorld } from "./store/world-watch.ts";
 import { version } from "./version.ts";
@@ -55,7 +55,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const { world } = declared;
   const engine = createEngine({ drivers: openDrivers(kernel), tell });
   const watch = watchWorld(client);
-  const registration = createRegistration({ client, host, tell });
+  const registration = createRegistration({ client, host, instance: readInstance(config.state), tell });
   const membership = createMembership({
     client,
     inputs: () => ({ world, self: declared.self() }),
@@ -73,7 +73,8 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     engine,
     watch,
     tell,
-    changed(nets) {
+    changed(nets, hosts) {
+      if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
       convergence.review();
     },
@@ -99,7 +100,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     rejected: () => [...declared.rejected.values()],
     braked: () => braked,
     plan: () => engine.plan(),
-    alive: async () => new Set((await client.range("alive/")).records.map(({ key }) => key.slice("alive/".length))),
+    alive: () => aliveHosts(client),
     release: () => engine.release(),
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
@@ -110,7 +111,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     events$.subscribe(follow),
     watch.batches$.subscribe(flow.take),
     underlay.changes$.subscribe(move),
-    hold(client, { key: keyOf({ type: "alive", host }), value: JSON.stringify({ startedAt }) }).subscribe(),
   ];
   registration.announce(underlay.now());
 
@@ -175,9 +175,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   async function leave(): Promise<void> {
     membership.stop();
     await engine.clear();
+    registration.stop();
+    await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
     for (const net of nets) await client.commit([], leaveWrites(net, { world, self: declared.self() }));
-    registration.stop();
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
     await stop();
   }

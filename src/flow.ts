@@ -2,7 +2,7 @@ import type { Declared } from "./desired/declared.ts";
 import type { Self, Skip } from "./desired/inputs.ts";
 import { networkOf, type UnitId } from "./desired/units.ts";
 import { keyOf, parseKey, type RecordKey } from "./model/keys.ts";
-import type { Keyspace } from "./model/world.ts";
+import type { Change, Keyspace } from "./model/world.ts";
 import type { Tell } from "./observe/event.ts";
 import type { Engine } from "./reconcile/engine.ts";
 import type { Cause } from "./reconcile/event.ts";
@@ -14,8 +14,8 @@ export interface FlowOptions {
   engine: Engine;
   watch: WorldWatch;
   tell: Tell;
-  /** Networks whose records or own containers changed, and a wish followed. */
-  changed(nets: ReadonlySet<string>): void;
+  /** Networks and hosts whose records changed; what follows from them has been wished. */
+  changed(nets: ReadonlySet<string>, hosts: ReadonlySet<string>): void;
   /** The world is complete for the first time, and all of it has been wished. */
   complete(): void;
 }
@@ -41,12 +41,19 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     const at = performance.now();
     const causes = new Map<UnitId, Cause>();
     const nets = new Set<string>();
-    for (const event of events) takeOne(area, event, at, causes, nets);
+    const hosts = new Set<string>();
+    for (const event of events) {
+      const change = takeOne(area, event, at, causes);
+      for (const fact of [change?.before, change?.after]) {
+        if (fact && "net" in fact.path) nets.add(fact.path.net);
+        if (fact?.path.type === "host") hosts.add(fact.path.host);
+      }
+    }
     for (const net of nets)
       for (const unit of follow(net)) causes.set(unit, { key: keyOf({ type: "network", net }), at });
     if (whole) {
       for (const [unit, cause] of causes) wish(unit, cause);
-      changed(nets);
+      changed(nets, hosts);
     } else if ([...watch.areas.values()].every((state) => state.synced)) {
       whole = true;
       wishAll({ key: "start", at });
@@ -54,7 +61,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     }
   }
 
-  function takeOne(area: string, event: StoreEvent, at: number, causes: Map<UnitId, Cause>, nets: Set<string>): void {
+  function takeOne(area: string, event: StoreEvent, at: number, causes: Map<UnitId, Cause>): Change | undefined {
     switch (event.type) {
       case "put":
       case "delete": {
@@ -62,28 +69,27 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
         if (rejected) tell({ type: "rejected", ...rejected });
         const cause: Cause = { key: event.key as RecordKey, revision: event.revision, at };
         if (whole) for (const unit of units) causes.set(unit, cause);
-        for (const fact of [change.before, change.after]) if (fact && "net" in fact.path) nets.add(fact.path.net);
-        return;
+        return change;
       }
       case "synced":
         if (event.vanished > 0)
           doubt(area, `${event.vanished} records were gone when ${area} was listed again, their deletion unseen`);
-        return;
+        return undefined;
       case "doubt":
         doubt(area, event.why);
-        return;
+        return undefined;
       case "stale":
         staleSince.set(area, event.since);
         tell({ type: "stale", keys: area, since: event.since, why: event.why });
-        return;
+        return undefined;
       case "fresh": {
         const since = staleSince.get(area);
         staleSince.delete(area);
         if (since !== undefined) tell({ type: "fresh", keys: area, staleMs: Date.now() - since });
-        return;
+        return undefined;
       }
       case "progress":
-        return;
+        return undefined;
     }
   }
 
@@ -136,7 +142,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
       declared.become(self);
       if (!whole) return;
       wishAll({ key: "drift", at: performance.now() });
-      changed(new Set(world.networks.keys()));
+      changed(new Set(world.networks.keys()), new Set());
     },
   };
 }

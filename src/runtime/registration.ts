@@ -1,77 +1,123 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Subscription } from "rxjs";
 import type { Underlay } from "../desired/inputs.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
+import { hold } from "../store/lease.ts";
 
 export interface RegistrationOptions {
   client: Client;
   host: string;
+  /** Tells this host from another of the same name; the same after a restart. */
+  instance: string;
   tell: Tell;
 }
 
-/** Keeps `hosts/<host>` saying where this host is. */
+/** Keeps `alive/<host>` held, and `hosts/<host>` saying where this host is. */
 export interface Registration {
-  /** Writes the record if it says something else; repeated until etcd has it. */
+  /** Writes the record if it says something else, however often etcd has to be asked. Cheap to repeat. */
   announce(underlay: Underlay): void;
   stop(): void;
 }
 
-const firstRetryMs = 100;
-const lastRetryMs = 5_000;
+/** A name that another host uses is tried again: its lease ends a minute after that host does. */
+const retryMs = 2_000;
 
-export function createRegistration({ client, host, tell }: RegistrationOptions): Registration {
+export function createRegistration({ client, host, instance, tell }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });
+  const alive = keyOf({ type: "alive", host });
   let wanted: Underlay | undefined;
-  let writing = false;
+  let busy = false;
+  let said: string | undefined;
   let retry: NodeJS.Timeout | undefined;
-  let delay = firstRetryMs;
+  let lease: Subscription | undefined;
 
-  async function write(): Promise<void> {
-    if (writing) return;
-    writing = true;
+  async function work(): Promise<void> {
+    if (busy) return;
+    busy = true;
     while (wanted) {
       const underlay = wanted;
-      wanted = undefined;
-      try {
-        await publish(underlay);
-        delay = firstRetryMs;
-      } catch (cause) {
-        wanted ??= underlay;
-        if (delay === firstRetryMs)
-          tell({
-            type: "warned",
-            code: "REGISTRATION",
-            message: `Cannot write ${key}: ${(cause as Error).message}; trying again`,
-          });
-        retry = setTimeout(() => void write(), delay);
-        delay = Math.min(lastRetryMs, delay * 2);
-        break;
+      const trouble = await attempt(underlay);
+      if (trouble === undefined) {
+        said = undefined;
+        if (wanted === underlay) wanted = undefined;
+        continue;
       }
+      if (trouble !== said) tell({ type: "warned", code: "REGISTRATION", message: trouble });
+      said = trouble;
+      if (wanted) retry = setTimeout(() => void work(), retryMs).unref();
+      break;
     }
-    writing = false;
+    busy = false;
+  }
+
+  /** @returns why it could not be done */
+  async function attempt(underlay: Underlay): Promise<string | undefined> {
+    try {
+      if (lease === undefined) {
+        const other = await client.get(alive);
+        if (other && instanceOf(other.value) !== instance)
+          return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
+        if (wanted === undefined) return undefined; // stopped meanwhile
+        lease = hold(client, { key: alive, value: JSON.stringify({ instance }) }).subscribe();
+      }
+      await publish(underlay);
+      return undefined;
+    } catch (cause) {
+      return `Cannot write ${key}: ${(cause as Error).message}`;
+    }
   }
 
   /** Labels and whatever else stands in the record are somebody's, and stay. */
   async function publish({ address }: Underlay): Promise<void> {
-    const found = await client.get(key);
-    const before = parse(found?.value);
-    if (before.address === address) return;
-    const value = JSON.stringify({ ...before, address });
-    const { done } = await client.commit([{ key, at: found?.revision ?? "absent" }], [{ type: "put", key, value }]);
-    if (!done) await publish({ address } as Underlay);
+    for (;;) {
+      const found = await client.get(key);
+      const before = parse(found?.value);
+      if (before.address === address) return;
+      const value = JSON.stringify({ ...before, address });
+      const { done } = await client.commit([{ key, at: found?.revision ?? "absent" }], [{ type: "put", key, value }]);
+      if (done) return;
+    }
   }
 
   return {
     announce(underlay) {
       wanted = underlay;
       clearTimeout(retry);
-      void write();
+      void work();
     },
     stop() {
       wanted = undefined;
       clearTimeout(retry);
+      lease?.unsubscribe();
     },
   };
+}
+
+/**
+ * What tells this host from another of its name, made at the first start and kept in the state directory.
+ *
+ * @throws Error when the directory cannot be written
+ */
+export function readInstance(state: string): string {
+  const file = join(state, "instance");
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  try {
+    const text = readFileSync(file, "utf8").trim();
+    if (text !== "") return text;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+  }
+  const made = randomUUID();
+  writeFileSync(file, `${made}\n`, { mode: 0o600 });
+  return made;
+}
+
+function instanceOf(value: Buffer): unknown {
+  return parse(value).instance;
 }
 
 function parse(value: Buffer | undefined): Record<string, unknown> {
