@@ -1,9 +1,9 @@
-import { Subject } from "rxjs";
+import { Observable, Subject } from "rxjs";
 import { describe, expect, test } from "vitest";
 import { kinds, type Row } from "../../src/desired/rows.ts";
 import { fakeKernel } from "../../src/kernel/fake.ts";
 import type { Driver, Drivers, Notice, Observed } from "../../src/reconcile/kind.ts";
-import { onApply, rig, scopes } from "./rig.ts";
+import { breathe, onApply, rig, scopes, withoutRelists } from "./rig.ts";
 import { network, print, wishes } from "./scene.ts";
 
 const scene = { blue: { mtu: 1450, peers: { h2: 0 }, containers: { web: 0 } } };
@@ -30,13 +30,19 @@ describe("drift", () => {
   });
 
   test("a changed row is replaced", async () => {
-    const { engine, kernel, told } = await holding();
+    const { engine, kernel, told, wish } = await holding();
+    const row = [...engine.rows()].map(({ row }) => row).find(({ key }) => key === route.key);
     const value = { type: "unreachable", dst: "10.42.2.0/24" } as never;
     kernel.put({ ...route, value });
     await engine.settled();
     expect(told("drifted")).toMatchObject([{ row: route, found: value }]);
     expect(told("repaired")).toMatchObject([{ row: route }]);
     expect(kernel.print()).toBe(print(scene));
+    // What is wished differently after that is no repair.
+    wish(["peer blue h2", [{ ...(row as Row), value }]] as never);
+    await engine.settled();
+    expect(told("repaired").length).toBe(1);
+    expect(told("replaced").length).toBe(1);
   });
 
   test("the echo of our own writes is none", async () => {
@@ -77,13 +83,21 @@ describe("drift", () => {
     expect(told("drifted")).toMatchObject([{ row: route, found: undefined }]);
   });
 
-  test("a namespace deleted by hand comes back with all that was in it", async () => {
-    const { engine, kernel, converge } = await holding();
-    kernel.remove({ kind: "namespace", scope: "host", key: "skein-blue" });
-    await engine.settled();
-    await converge();
-    expect(kernel.print()).toBe(print(scene));
-  });
+  test.each(["told of its inside", "told of itself only"])(
+    "a namespace deleted by hand, %s, comes back full",
+    async (how) => {
+      const kernel = fakeKernel();
+      const drivers = how === "told of itself only" ? withoutRelists(kernel.drivers) : kernel.drivers;
+      const { engine, converge, wish } = rig({ kernel, drivers });
+      const scene = { blue: { mtu: 1450, peers: { h2: 0 }, containers: {} } };
+      wish(...wishes(scene));
+      await engine.start(scopes);
+      kernel.remove({ kind: "namespace", scope: "host", key: "skein-blue" });
+      await engine.settled();
+      await converge();
+      expect(kernel.print()).toBe(print(scene));
+    },
+  );
 });
 
 describe("a fight over a row", () => {
@@ -106,6 +120,22 @@ describe("a fight over a row", () => {
     kernel.remove(route);
     await engine.settled();
     expect(kernel.print()).toBe(print(scene));
+  });
+
+  test("is not hurried by what is applied beside it", async () => {
+    const { engine, clock, kernel, wish, told } = await holding();
+    const link = (n: number): Row => {
+      const value = { type: "bridge", mtu: 1_000 + n, up: true } as const;
+      return { kind: "link", scope: "net:blue", key: "br9", value, because: [] };
+    };
+    for (let n = 0; n < 400; n++) {
+      kernel.remove(route);
+      wish(["extra blue", [link(n)]]);
+      await engine.settled();
+      clock.advance(25);
+      await engine.settled();
+    }
+    expect(told("repaired").length).toBeLessThan(25);
   });
 
   test("ten deletions in a row are mended at once", async () => {
@@ -174,6 +204,79 @@ describe("lists", () => {
     ]);
   });
 
+  test("a notice that came while the first list was under way is newer", async () => {
+    const list = Promise.withResolvers<Observed[]>();
+    const { drivers, notices$ } = listed(() => list.promise as never);
+    const { engine, told } = rig({ drivers });
+    engine.wish("peer blue h2", [row as Row], { key: "start", at: 0 });
+    const started = engine.start(["net:blue"]);
+    await breathe();
+    notices$.next(absent);
+    list.resolve([found]);
+    await started;
+    expect(told("added").length).toBe(1);
+  });
+
+  test("a row that came while a list was under way is there, though the list has it not", async () => {
+    const lists: PromiseWithResolvers<Observed[]>[] = [];
+    const { drivers, notices$ } = listed(() => {
+      const list = Promise.withResolvers<Observed[]>();
+      lists.push(list);
+      return list.promise as never;
+    });
+    const { engine, events, told } = rig({ drivers });
+    engine.wish("peer blue h2", [row as Row], { key: "start", at: 0 });
+    void engine.start(["net:blue"]);
+    await breathe();
+    for (const list of lists) list.resolve([found]);
+    await engine.settled();
+    events.length = 0;
+    notices$.next({ type: "relist", scope: "net:blue", kinds: ["route"], why: "lost" });
+    await breathe();
+    notices$.next({ type: "present", row: found });
+    lists.at(-1)?.resolve([]);
+    await engine.settled();
+    expect(told("relisted").length).toBe(1);
+    expect(told("drifted")).toEqual([]);
+  });
+
+  test("what is left from before is removed for the start's sake, links included", async () => {
+    const kernel = fakeKernel();
+    const value = { type: "bridge", mtu: 1450, up: true } as const;
+    kernel.put({ kind: "namespace", scope: "host", key: "skein-blue", value: {} });
+    kernel.put({ kind: "link", scope: "net:blue", key: "br0", value });
+    const { engine, told } = rig({ kernel });
+    await engine.start(scopes);
+    expect(told("removed").map(({ row, cause }) => [row.key, cause.key])).toEqual([
+      ["br0", "start"],
+      ["skein-blue", "start"],
+    ]);
+  });
+
+  test("a scope is forgotten with its last row, and listed when it is wished again", async () => {
+    const { engine, wish, wishAll, told } = await holding();
+    wish(["endpoint blue h1/web", []]);
+    await engine.settled();
+    expect(told("relisted").filter(({ why }) => why === "first wished")).toEqual([]);
+    wishAll(scene);
+    await engine.settled();
+    const scopesListed = told("relisted")
+      .filter(({ why }) => why === "first wished")
+      .map(({ scope }) => scope);
+    expect(scopesListed).toEqual(["at:/run/netns/blue-web"]);
+  });
+
+  test("a stream that several drivers share is followed once", async () => {
+    let followers = 0;
+    const notices$ = new Observable<Notice>(() => {
+      followers++;
+    });
+    const apply: Driver["apply"] = async () => [];
+    const drivers = Object.fromEntries(kinds.map((kind) => [kind, { kind, notices$, apply, list: async () => [] }]));
+    await rig({ drivers: drivers as unknown as Drivers }).engine.start([]);
+    expect(followers).toBe(1);
+  });
+
   test("a driver that cannot list is asked again; its rows wait, the others do not", async () => {
     let isBroken = true;
     const { drivers } = listed(async () => {
@@ -195,6 +298,16 @@ describe("lists", () => {
     clock.advance(200);
     await engine.settled();
     expect(engine.plan()).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("after stop nobody is asked to list again", async () => {
+    const { drivers } = listed(() => Promise.reject(new Error("no route to kernel")));
+    const { engine, clock } = rig({ drivers });
+    await engine.start(["host"]);
+    expect(clock.pending).toBe(1);
+    await engine.stop();
+    expect(clock.pending).toBe(0);
   });
 
   test("a scope first wished later is listed before it is written, and loses what nobody wishes", async () => {

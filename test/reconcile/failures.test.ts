@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Row, Scope } from "../../src/desired/rows.ts";
 import { fakeKernel } from "../../src/kernel/fake.ts";
-import { breathe, onApply, refused, rig, scopes } from "./rig.ts";
+import type { Driver } from "../../src/reconcile/kind.ts";
+import { breathe, onApply, refused, rig, scopes, withoutRelists } from "./rig.ts";
 import { network, print, wishes } from "./scene.ts";
 
 const scene = { blue: { mtu: 1450, peers: { h2: 0 }, containers: { web: 0 } } };
@@ -52,19 +53,37 @@ describe("back-off", () => {
     ]);
   });
 
-  test("a changed wish is tried at once", async () => {
-    const { engine, kernel, wish, wishAll } = rig();
-    for (let n = 0; n < 3; n++) kernel.failNext("fdb", refused);
+  test("a changed wish is tried at once, the same again is not, nor is one that an event makes dirty", async () => {
+    const { engine, kernel, wishAll } = rig();
+    kernel.failNext("fdb", refused);
     wishAll(scene);
     await engine.start(scopes);
-    const other = wishes({ blue: { ...scene.blue, peers: { h2: 1 } } });
-    const [peer] = other.filter(([unit]) => unit === "peer blue h2");
-    wish(peer as never);
-    await engine.settled();
-    wish(peer as never); // the same again is no reason to try
+    wishAll(scene);
+    kernel.put({ ...(engine.failures()[0]?.row as Row), value: { dev: "vx0" } } as never);
     await engine.settled();
     expect(engine.failures()).toMatchObject([{ attempt: 1 }]);
-    expect(engine.plan()).toMatchObject([{ verb: "add", row: { kind: "fdb" }, held: /ENOBUFS/ }]);
+    expect(engine.plan()).toMatchObject([{ verb: "replace", row: { kind: "fdb" }, held: /ENOBUFS/ }]);
+    const other = { blue: { ...scene.blue, peers: { h2: 1 } } };
+    wishAll(other);
+    await engine.settled();
+    expect(engine.failures()).toEqual([]);
+    expect(kernel.print()).toBe(print(other));
+  });
+
+  test("the failure of a wish that has changed meanwhile does not hold up the new one", async () => {
+    const kernel = fakeKernel();
+    const other = { blue: { ...scene.blue, peers: { h2: 1 } } };
+    let isFirst = true;
+    const drivers = onApply(kernel.drivers, (kind, call) => async (scope, operations) => {
+      if (kind !== "fdb" || !isFirst) return call(scope, operations);
+      isFirst = false;
+      wishAll(other);
+      return operations.map(() => refused);
+    });
+    const { engine, wishAll } = rig({ kernel, drivers });
+    wishAll(scene);
+    await engine.start(scopes);
+    expect(kernel.print()).toBe(print(other));
   });
 
   test("a row that is wished no more is forgotten, with its retry", async () => {
@@ -155,6 +174,25 @@ describe("rows that wait", () => {
     expect(tries()).toBe(2);
   });
 
+  test("the echo of the failing write itself does not wake it", async () => {
+    const kernel = fakeKernel();
+    let tries = 0;
+    const drivers = onApply(kernel.drivers, (kind, call) => async (scope, operations) => {
+      if (kind !== "fdb") return call(scope, operations);
+      if (++tries > 10) throw new Error("spinning");
+      kernel.appear(scope);
+      return operations.map(() => ({ ...refused, next: "wait" as const }));
+    });
+    const { engine, clock, wishAll } = rig({ kernel, drivers });
+    wishAll(scene);
+    await engine.start(scopes);
+    for (let n = 0; n < 4; n++) {
+      clock.advance(6_000);
+      await engine.settled();
+    }
+    expect(tries).toBeLessThan(6);
+  });
+
   test("an event of its scope wakes a row, but events by the thousand do not make it spin", async () => {
     const { engine, clock, kernel, tries } = await waiting();
     for (let n = 0; n < 1_000; n++) {
@@ -171,7 +209,7 @@ describe("a driver that does not answer", () => {
   test("holds up its scope alone, and its answer sets it going again", async () => {
     const kernel = fakeKernel();
     const hung = Promise.withResolvers<void>();
-    const drivers = onApply(kernel.drivers, (kind, call) => async (scope, operations) => {
+    const drivers = onApply(withoutRelists(kernel.drivers), (kind, call) => async (scope, operations) => {
       if (kind === "guard" && scope === "net:blue") await hung.promise;
       return call(scope, operations);
     });
@@ -195,6 +233,33 @@ describe("a driver that does not answer", () => {
     await breathe();
     await engine.settled();
     expect(kernel.print()).toBe(print({ blue: { mtu: 1450, peers: {}, containers: {} } }));
+  });
+
+  test("to a list holds up that kind in its scope alone", async () => {
+    const kernel = fakeKernel();
+    const hung = Promise.withResolvers<void>();
+    let isHung = false;
+    const list: Driver<"route">["list"] = async (scope) => {
+      if (isHung && scope === "net:blue") await hung.promise;
+      return kernel.drivers.route.list(scope);
+    };
+    const drivers = { ...kernel.drivers, route: { ...kernel.drivers.route, list } };
+    const { engine, clock, wish, wishAll, told } = rig({ kernel, drivers });
+    wish(["network blue", network("blue")]);
+    await engine.start(scopes);
+    isHung = true;
+    kernel.appear("net:blue");
+    await breathe();
+    wishAll(scene);
+    clock.advance(5_000);
+    await engine.settled();
+    expect(told("stalled")).toMatchObject([{ kind: "route", scope: "net:blue", rows: 0 }]);
+    expect(kernel.print()).toContain("fdb");
+    expect(kernel.print()).not.toContain("route 10.42.2.0/24");
+    hung.resolve();
+    await breathe();
+    await engine.settled();
+    expect(kernel.print()).toBe(print(scene));
   });
 
   test("stopping does not wait for it", async () => {

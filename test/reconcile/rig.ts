@@ -1,3 +1,4 @@
+import { filter } from "rxjs";
 import type { Kind, Row, Scope } from "../../src/desired/rows.ts";
 import { kinds } from "../../src/desired/rows.ts";
 import { type FakeKernel, fakeKernel } from "../../src/kernel/fake.ts";
@@ -67,6 +68,15 @@ export function onApply(drivers: Drivers, around: (kind: Kind, call: Call) => Ca
     const driver: Driver = drivers[kind];
     const apply = around(kind, (scope, operations) => driver.apply(scope, operations));
     return [kind, { ...driver, apply }];
+  });
+  return Object.fromEntries(wrapped) as Drivers;
+}
+
+/** The same drivers, but nobody says what the kernel drops silently: the engine is on its own. */
+export function withoutRelists(drivers: Drivers): Drivers {
+  const wrapped = kinds.map((kind) => {
+    const driver: Driver = drivers[kind];
+    return [kind, { ...driver, notices$: driver.notices$.pipe(filter(({ type }) => type !== "relist")) }];
   });
   return Object.fromEntries(wrapped) as Drivers;
 }
