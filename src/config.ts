@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { z } from "zod";
 import { cidr } from "./model/address.ts";
+import { reasonOf } from "./model/reason.ts";
 import { cidrSchema, nameSchema } from "./model/record.ts";
 
-const path = z.string().regex(/^\/[^\0]*$/, { error: "expected an absolute path" });
+const path = z.string().regex(/^\/[^\0]*$/, { error: "an absolute path" });
 
 const endpoint = z.string().regex(/^(?:https?:\/\/[^/\s]+|unix:\/\S+)$/, {
-  error: "expected http://HOST:PORT, https://HOST:PORT or unix:/PATH",
+  error: "http://HOST:PORT, https://HOST:PORT or unix:/PATH",
 });
 
 const etcd = z.strictObject({
@@ -18,7 +19,7 @@ const etcd = z.strictObject({
   tls: z
     .strictObject({ ca: path.exactOptional(), cert: path.exactOptional(), key: path.exactOptional() })
     .refine((tls) => (tls.cert === undefined) === (tls.key === undefined), {
-      error: "expected cert and key together, got one of them",
+      error: "cert and key together",
     })
     .meta({ description: "PEM files; ca absent: the system's authorities" })
     .exactOptional(),
@@ -35,12 +36,12 @@ export const configSchema = z
     etcd: etcd.prefault({}),
     prefix: z
       .string()
-      .regex(/^(?:\/[A-Za-z0-9_.-]+)+\/?$/, { error: "expected a path such as /skein/v1" })
+      .regex(/^(?:\/[A-Za-z0-9_.-]+)+\/?$/, { error: "a path such as /skein/v1" })
       .default("/skein/v1")
       .meta({ description: "Where the installation's keys begin; one etcd can hold several" }),
     underlay: z
       .string()
-      .regex(/^[^\s/:]{1,15}$/, { error: "expected the name of a device or one of its IPv4 addresses" })
+      .regex(/^[^\s/:]{1,15}$/, { error: "the name of a device or one of its IPv4 addresses" })
       .meta({ description: "The device that carries traffic between hosts, or one of its addresses" }),
     state: path.default("/var/lib/skein").meta({ description: "Directory that outlives restarts" }),
     socket: path.default("/run/skein/agent.sock").meta({ description: "Where the agent answers the command line" }),
@@ -92,11 +93,8 @@ export function readConfig(settings: Settings, file?: string): Config {
 }
 
 function describe(issue: z.core.$ZodIssue, settings: object): string {
-  if (issue.code === "unrecognized_keys")
-    return `${[...issue.path, issue.keys.join(", ")].join(".")}: expected a known name`;
-  const found = issue.path.reduce((value: unknown, name) => Object(value)[name], settings);
-  const expected = issue.message.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
-  return `${issue.path.join(".")}: ${expected}, got ${JSON.stringify(found)}`;
+  if (issue.code !== "unrecognized_keys") return reasonOf(new z.ZodError([issue]), settings);
+  return `${[...issue.path, issue.keys.join(", ")].join(".")}: expected a known name`;
 }
 
 /** Flags may name the endpoints where the file has the user; a wrong type is left for the schema to refuse. */
@@ -115,7 +113,7 @@ function readJson(file: string): Settings {
     if (isObject(json)) return json;
     throw new TypeError(JSON.stringify(json));
   } catch (cause) {
-    const found = cause instanceof Error ? cause.message : String(cause);
+    const found = cause instanceof Error ? cause.message.replaceAll(/\s+/g, " ") : String(cause);
     throw new ConfigError(`Cannot read configuration ${file}: expected a JSON object, got ${found}`, { cause });
   }
 }

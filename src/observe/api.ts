@@ -4,11 +4,11 @@ import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import { z } from "zod";
 import { isName } from "../model/keys.ts";
 import { isRevision, type Revision } from "../model/revision.ts";
-import { pause } from "../store/backoff.ts";
 import type { LeaveAnswer, ReadyAnswer, ReleaseAnswer, WaitAnswer } from "./answers.ts";
 import { eventStream } from "./event-stream.ts";
 import { Fault, faultOf } from "./fault.ts";
 import { type History, keepHistory } from "./history.ts";
+import { whenReady } from "./ready.ts";
 import { showPlan, showStatus } from "./show-state.ts";
 import { showContainers, showHosts, showNetworks } from "./show-world.ts";
 import { clearSocket } from "./socket.ts";
@@ -38,6 +38,7 @@ export async function openApi({ path, left }: ApiOptions): Promise<Api> {
   };
   showRoutes(app, () => look().view);
   waitRoutes(app, () => look().view);
+  readyRoute(app, () => shown?.view.ready() ?? false);
   eventRoute(app, () => look().history);
   app.post("/v1/leave", async (_request, reply): Promise<LeaveAnswer> => {
     await look().view.leave();
@@ -111,21 +112,26 @@ function waitRoutes(app: FastifyInstance, view: () => AgentView): void {
     const hosts = answer.hosts.map(({ converged, ...host }) => ({ ...host, ...(converged && { converged }) }));
     return { network: asked.network, ...answer, hosts, tookMs: Math.round(performance.now() - began) };
   });
+}
+
+/** The one question that is answered from the first moment on. */
+function readyRoute(app: FastifyInstance, isReady: () => boolean): void {
   app.get("/v1/ready", async ({ query }, reply): Promise<ReadyAnswer> => {
     const asked = read(z.strictObject({ timeout: timeout.default(0) }), query);
-    const signal = endOf(reply, asked.timeout);
-    while (!view().ready() && !signal.aborted) await pause(50, signal);
-    const ready = view().ready();
+    const ready = await whenReady(isReady, endOf(reply, asked.timeout));
     if (!ready) reply.status(503);
     return { ready };
   });
 }
 
 function eventRoute(app: FastifyInstance, history: () => History): void {
-  const eventsQuery = z.strictObject({ recent: z.coerce.number().int().min(0).default(0) });
+  const eventsQuery = z.strictObject({
+    recent: z.coerce.number().int().min(0).default(0),
+    follow: z.enum(["true", "false"]).default("true"),
+  });
   app.get("/v1/events", ({ query }, reply) => {
-    const { recent } = read(eventsQuery, query);
-    const stream = eventStream(history(), recent);
+    const { recent, follow } = read(eventsQuery, query);
+    const stream = eventStream(history(), { recent, follow: follow === "true" });
     reply.hijack();
     reply.raw.writeHead(200, { "content-type": "application/x-ndjson" });
     // Not with the first event, which may be long in coming: the reader should know that it is connected.

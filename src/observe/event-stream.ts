@@ -8,8 +8,18 @@ import type { Entry, History } from "./history.ts";
  */
 const bound = 4 << 20;
 
-/** Events as JSON lines: the last `recent` of them, then each as it happens, until it is destroyed or history ends. */
-export function eventStream(history: History, recent: number, highWaterMark = bound): Readable {
+export interface EventStreamOptions {
+  /** So many of the past begin it. */
+  recent: number;
+  /** Whether each follows as it happens, until the stream is destroyed or history ends. */
+  follow: boolean;
+  /** Bytes kept for the reader. */
+  highWaterMark?: number;
+}
+
+/** Events as JSON lines. */
+export function eventStream(history: History, options: EventStreamOptions): Readable {
+  const { recent, follow, highWaterMark = bound } = options;
   let full = false;
   let dropped = 0;
   let last: Entry | undefined;
@@ -31,11 +41,13 @@ export function eventStream(history: History, recent: number, highWaterMark = bo
       full = !stream.push(`${JSON.stringify(droppedLine(seq, time, count))}\n`);
     },
     destroy(error, done) {
-      subscription.unsubscribe();
+      subscription?.unsubscribe();
       done(error);
     },
   });
   for (const entry of history.recent(recent)) push(entry);
-  const subscription = history.entries$.subscribe({ next: push, complete: () => stream.push(null) });
+  const end = () => void stream.push(null);
+  const subscription = follow ? history.entries$.subscribe({ next: push, complete: end }) : undefined;
+  if (!follow) end();
   return stream;
 }

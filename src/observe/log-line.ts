@@ -1,8 +1,8 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-
 import type { Cause } from "../reconcile/event.ts";
 import type { Observed } from "../reconcile/kind.ts";
+import { duration } from "./duration.ts";
 import type { AgentEvent } from "./event.ts";
 import { oneLine } from "./one-line.ts";
 
@@ -120,12 +120,4 @@ function words(row: Row | Observed): string {
 
 function after({ key, revision }: Cause, ms: number): string {
   return ` ${duration(ms)} after ${key}${revision === undefined ? "" : ` at revision ${revision}`}`;
-}
-
-/** `0.8 ms`, `12 ms`, `4.2 s`, `3 min`: three digits say enough. */
-export function duration(ms: number): string {
-  if (ms < 10) return `${ms.toFixed(1)} ms`;
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
-  return `${Math.round(ms / 60_000)} min`;
 }

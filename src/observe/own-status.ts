@@ -1,6 +1,5 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-
 import type { FailedRow } from "../reconcile/engine.ts";
 import { oneLine } from "./one-line.ts";
 import { byName } from "./sort.ts";

@@ -1,6 +1,5 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
-
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
 import type { FailedStatus, NetworkStatus, PlanAnswer, PlanOperation, StatusAnswer } from "./answers.ts";
 import { oneLine } from "./one-line.ts";
