@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
+import { CliError, exit } from "../cli/exit.ts";
 import { environmentOf } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Host, hostPlace } from "./host.ts";
@@ -10,25 +11,40 @@ import { isOrphan, type LabState, listStates, readState } from "./state.ts";
 
 /** `skein lab`: hosts made of namespaces on this machine, to try things on. */
 export function labCommand(): Command {
-  const lab = new Command("lab").description(
-    "hosts made of namespaces on this machine, with an etcd, to try things on",
-  );
+  const lab = new Command("lab")
+    .description("hosts made of namespaces on this machine, with an etcd, to try things on")
+    .enablePositionalOptions();
   const named = (command: Command) => command.option("--name <lab>", "which lab, where there are several", "lab");
 
   named(lab.command("up"))
     .description("make a lab: h1, h2 and so on, on one segment, each with an agent")
     .option("--hosts <n>", "how many hosts", count, 3)
     .option("--no-agents", "start no agents")
-    .action(up);
+    .action(telling(up));
   named(lab.command("exec"))
     .description("run a command on a host of a lab; its exit status becomes this one's")
     .argument("<host>", "h1 and so on, or `outside`, or `wire`")
     .argument("<command...>", "the command with its arguments, after --")
     .passThroughOptions()
-    .action(exec);
-  named(lab.command("down")).description("end a lab with all that runs in it").action(down);
-  lab.command("ls").description("list the labs of this machine").option("--json", "print as JSON").action(list);
-  return lab.enablePositionalOptions();
+    .action(telling(exec));
+  named(lab.command("down")).description("end a lab with all that runs in it").action(telling(down));
+  lab
+    .command("ls")
+    .description("list the labs of this machine")
+    .option("--json", "print as JSON")
+    .action(telling(list));
+  return lab;
+}
+
+/** What a lab says for people ends the command, as its message. */
+function telling<Args extends unknown[]>(action: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      await action(...args);
+    } catch (error) {
+      throw error instanceof LabError ? new CliError(exit.failed, error.message, error) : error;
+    }
+  };
 }
 
 function count(text: string): number {
@@ -83,7 +99,7 @@ async function exec(host: string, command: [string, ...string[]], { name }: { na
       `Cannot run a command on ${host}: expected one of ${hosts}, still up, got none of that name`,
     );
   }
-  process.exitCode = await runOn(state, host, pid, command);
+  process.exit(await runOn(state, host, pid, command)); // any number: not one of our own exit codes
 }
 
 function runOn(state: LabState, name: string, pid: number, [program, ...args]: [string, ...string[]]): Promise<number> {
