@@ -95,6 +95,8 @@ function embeddedArgs(directory: string, port: number | undefined): string[] {
     ...["--listen-client-urls", clients, "--advertise-client-urls", clients],
     // It has no peers: without these it would take TCP port 2380.
     ...["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers, "--initial-cluster", `default=${peers}`],
+    // With nobody to elect against, a restart need not wait for votes: 0.3 s instead of 1-2 s.
+    ...["--heartbeat-interval", "20", "--election-timeout", "200"],
     // Status is written every second: without compaction the data would grow without end.
     ...["--auto-compaction-mode", "periodic", "--auto-compaction-retention", "1h"],
   ];

@@ -26,6 +26,9 @@ export interface FollowerOptions {
 /** A page of so few keys is small enough for any deadline. */
 const fewestKeys = 16;
 
+/** A watch that stood so long was no failure: pauses begin small again. */
+const stoodMs = 1_000;
+
 /** Follows one keyspace: does each step, and asks `nextStep` what then. */
 export class Follower {
   readonly #options: FollowerOptions;
@@ -110,6 +113,7 @@ export class Follower {
   async #watch(from: Position): Promise<Outcome> {
     const { client, range, quietMs, answerMs, signal } = this.#options;
     let at = from;
+    let createdAt = Number.POSITIVE_INFINITY;
     const stream = openWatch(client, {
       range,
       from: from.next,
@@ -117,6 +121,7 @@ export class Follower {
       quietMs,
       answerMs,
       tell: (told) => {
+        if (told.type === "created") createdAt = performance.now();
         at = this.#hear(told, at);
       },
       missed: async () => {
@@ -131,6 +136,8 @@ export class Follower {
     this.#stream = stream;
     try {
       const ending = await stream.ended;
+      // One that is refused as soon as it stands must not come back without a pause.
+      if (performance.now() - createdAt > stoodMs) this.#backoff.reset();
       return { type: "watched", ending, at };
     } finally {
       signal.removeEventListener("abort", close);
@@ -148,11 +155,9 @@ export class Follower {
         this.#freshness = { fresh: true };
         return at;
       case "progress":
-        this.#backoff.reset();
         tell([told]);
         return afterProgress(at, told.revision, told.sure);
       case "events":
-        this.#backoff.reset();
         tell(this.#replica.changes(told.events));
         return afterEvents(at, told.events);
     }

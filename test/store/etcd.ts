@@ -42,7 +42,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const peers = "unix://localhost:2380";
   const etcd = makeEtcd("default", port, options, [
     ...["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers],
-    ...["--initial-cluster", `default=${peers}`],
+    ...["--initial-cluster", `default=${peers}`, "--heartbeat-interval", "20", "--election-timeout", "200"],
   ]);
   await etcd.start();
   return etcd;
