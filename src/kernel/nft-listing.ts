@@ -59,14 +59,6 @@ export function readTable(json: string, isChanged: IsChanged): FoundNft[] {
   });
 }
 
-/**
- * Whether the table is dormant, its chains hooked nowhere; no other flag can be put on a table that is there. nft 1.0.6
- * reads freed memory when it prints flags in JSON, so that it prints any word, or nothing at all.
- */
-export function isDormant(json: string): boolean {
-  return json.trim() === "" || /"table": ?\{[^}]*"flags"/.test(json);
-}
-
 /** Whether the table holds nothing at all, not even what is no row of ours, such as a counter. */
 export function isEmptyTable(json: string): boolean {
   return (JSON.parse(json) as Listing).nftables.every((entry) => "metainfo" in entry || "table" in entry);

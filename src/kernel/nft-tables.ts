@@ -1,11 +1,11 @@
-import type { Nft, Scope } from "../desired/rows.ts";
+import { mark, type Nft, type Scope } from "../desired/rows.ts";
 import { type Failure, type Operation, rowId } from "../reconcile/kind.ts";
 import type { Kernel } from "./kernel.ts";
-import { type FoundNft, isDormant, isEmptyTable, readTable } from "./nft-listing.ts";
+import { type FoundNft, isEmptyTable, readTable } from "./nft-listing.ts";
 import type { NftKind } from "./nft-mark.ts";
 import type { NftTransaction } from "./nft-notifications.ts";
 import { refusal } from "./nft-refusal.ts";
-import { deleteTable, listTable, makeTable, transactionOf, turnOf } from "./nft-text.ts";
+import { deleteTable, listTable, listTables, makeTable, transactionOf, turnOf } from "./nft-text.ts";
 
 const families: readonly Nft["family"][] = ["inet", "bridge"];
 
@@ -19,6 +19,8 @@ export class NftTables {
   #nextList: Promise<FoundNft[]> | undefined;
   /** Handles of the rules we wrote, by their chain's key. Rules of a chain we know nothing of are believed their comments. */
   readonly #written = new Map<string, Set<number>>();
+  /** Tables that are known not to be dormant. */
+  readonly #awake = new Set<Nft["family"]>();
 
   constructor(kernel: Kernel, scope: Scope) {
     this.#kernel = kernel;
@@ -51,26 +53,20 @@ export class NftTables {
     });
   }
 
-  /**
-   * Takes in a transaction that went through. A rule that is changed in place keeps its handle, but goes and comes. A
-   * table put to sleep is woken at once: no row stands for that, and its guards let everything pass.
-   */
+  /** Takes in a transaction that went through. A rule that is changed in place keeps its handle, but goes and comes. */
   remember({ rules, asleep }: NftTransaction, isOurs: boolean): void {
     for (const { change, chain, handle } of rules) {
       const handles = this.#written.get(chain);
       if (change === "deleted") handles?.delete(handle);
       else if (isOurs) this.#written.set(chain, (handles ?? new Set()).add(handle));
     }
-    for (const family of asleep) {
-      this.#inTurn(() => this.#kernel.nft(this.#scope, makeTable(family))).catch(() => {
-        // The kernel was closed meanwhile: whoever opens it next will find the table asleep.
-      });
-    }
+    for (const family of asleep) this.#awake.delete(family);
   }
 
-  /** Transactions went unseen, or the namespace is another. */
+  /** Transactions went unseen. */
   forget(): void {
     this.#written.clear();
+    this.#awake.clear();
   }
 
   /** All in one transaction; where nft refuses that, each half in its own, down to the operation that is to blame. */
@@ -109,14 +105,26 @@ export class NftTables {
   }
 
   /** JSON of the table; `undefined` where there is none. */
-  async #listing(family: Nft["family"], isWoken = false): Promise<string | undefined> {
-    const answer = await this.#kernel.nft(this.#scope, listTable(family), { json: true });
-    if (answer.ok && answer.value.status === 0) {
-      if (isWoken || !isDormant(answer.value.output)) return answer.value.output;
-      await this.#kernel.nft(this.#scope, makeTable(family));
-      return this.#listing(family, true);
-    }
-    const failure = answer.ok ? refusal(answer.value.error, `list nftables in ${this.#scope}`) : answer.failure;
+  async #listing(family: Nft["family"]): Promise<string | undefined> {
+    if (!this.#awake.has(family)) await this.#wake(family);
+    return this.#ask(listTable(family), true);
+  }
+
+  /**
+   * The guards of a dormant table let everything pass, and no row stands for that, so it is woken at once. Before it is
+   * listed: libnftables 1.0.6 reads freed memory when it prints a table's flags in JSON, and may die of it.
+   */
+  async #wake(family: Nft["family"]): Promise<void> {
+    const tables = (await this.#ask(listTables(family), false)) ?? "";
+    if (tables.split("\n").includes(`table ${family} ${mark.table}`)) await this.#ask(makeTable(family), false);
+    this.#awake.add(family);
+  }
+
+  /** What nft prints; `undefined` where there is no such thing. */
+  async #ask(command: string, json: boolean): Promise<string | undefined> {
+    const answer = await this.#kernel.nft(this.#scope, command, { json });
+    if (answer.ok && answer.value.status === 0) return answer.value.output;
+    const failure = answer.ok ? refusal(answer.value.error, `${command} in ${this.#scope}`) : answer.failure;
     if (failure.code === "ENOENT" || failure.next === "wait") return undefined;
     throw new Error(failure.message);
   }

@@ -31,9 +31,14 @@ export function transactionOf(kind: NftKind, operations: readonly Operation<NftK
   return [...tables, ...phases.flatMap((phase) => commands.flatMap((of) => of[phase] ?? []))].join("\n");
 }
 
-/** Makes it, or wakes it where it is dormant. */
+/** Makes it, or wakes it where it is dormant; else nothing, not even a notification. */
 export function makeTable(family: Nft["family"]): string {
   return `add table ${family} ${mark.table}`;
+}
+
+/** Answers with one line a table. */
+export function listTables(family: Nft["family"]): string {
+  return `list tables ${family}`;
 }
 
 export function listTable(family: Nft["family"]): string {

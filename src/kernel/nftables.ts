@@ -63,8 +63,9 @@ export function nftDrivers(kernel: Kernel): { [K in NftKind]: Driver<K> } {
         return [{ scope, why: "nftables events were lost" }];
       case "appeared":
       case "vanished":
+        // The driver of namespaces speaks for all that is inside.
         watched.delete(scope);
-        return [{ scope, why: `the namespace ${event.type}` }];
+        return [];
     }
   }
 }

@@ -39,6 +39,7 @@ test("a removed namespace is gone, though it was in use, and stays so", async ()
   // Makes the Worker hold descriptors and sockets inside.
   await kernel.nft(scope, "add table inet skein");
   const inode = execFileSync("stat", ["-Lc", "%i", `/run/netns/${name}`], { encoding: "utf8" }).trim();
+  expect(heldBy(process.pid, inode)).not.toEqual([]);
   expect(await driver.apply("host", [remove(name)])).toEqual([undefined]);
 
   expect(existsSync(`/run/netns/${name}`)).toBe(false);

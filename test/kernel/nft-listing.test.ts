@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Nft } from "../../src/desired/rows.ts";
-import { isDormant, isEmptyTable, nftFulfils, readTable } from "../../src/kernel/nft-listing.ts";
+import { isEmptyTable, nftFulfils, readTable } from "../../src/kernel/nft-listing.ts";
 import { ruleComment } from "../../src/kernel/nft-mark.ts";
 
 const head = [{ metainfo: { version: "1.0.6" } }, { table: { family: "inet", name: "skein", handle: 1 } }];
@@ -89,14 +89,6 @@ test("a set is fulfilled by its type alone", () => {
 test("a table is empty when not even somebody else's counter is in it", () => {
   expect(isEmptyTable(JSON.stringify({ nftables: head }))).toBe(true);
   expect(isEmptyTable(JSON.stringify({ nftables: [...head, { counter: { name: "theirs" } }] }))).toBe(false);
-});
-
-test("a table with a flag is dormant, whatever word nft prints for it", () => {
-  const table = { family: "inet", name: "skein", handle: 1 };
-  expect(isDormant(JSON.stringify({ nftables: [{ table }] }))).toBe(false);
-  expect(isDormant(JSON.stringify({ nftables: [{ table: { ...table, flags: "skein" } }] }))).toBe(true);
-  expect(isDormant(JSON.stringify({ nftables: [{ table }, { set: { flags: ["interval"] } }] }))).toBe(false);
-  expect(isDormant("\n")).toBe(true);
 });
 
 function chainWith(hook: Extract<Nft, { object: "chain" }>["hook"]): Nft {

@@ -1,5 +1,5 @@
 import { filter, firstValueFrom, map, mergeMap } from "rxjs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { RowOf, Scope } from "../../src/desired/rows.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/open.ts";
@@ -75,6 +75,16 @@ test("a setting waits for its interface, whose coming is told", async () => {
   const went = found(proxyArp);
   run("ip", "link", "delete", "br0");
   expect(driver.same?.({ value: "1" }, await went)).toBe(false);
+});
+
+test("what the kernel tells of is not waited for", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { add, found, run } = await fresh();
+  await add([forward, "1"]);
+  const notice = found(forward);
+  run("sysctl", "-qw", `${forward}=0`);
+  expect(await notice).toEqual({ value: "0" });
 });
 
 test("what somebody else sets is told, by the kernel or by looking", async () => {
