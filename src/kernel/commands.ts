@@ -37,4 +37,5 @@ export interface WorkerOptions {
   /** One word; 1 tells the Worker to end. */
   stop: SharedArrayBuffer;
   namespaceDirectories: readonly string[];
+  eventBufferBytes: number;
 }

@@ -1,5 +1,5 @@
 import { constants, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
-import { basename, dirname, join, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { mark } from "../desired/rows.ts";
 import { checked, type Libc } from "./libc.ts";
 import { isNamespaceFile, listNamespaceFiles, namedNamespaces } from "./namespace-files.ts";
@@ -13,6 +13,8 @@ const NS_GET_NSTYPE = 0xb703;
 const NET_NS_INIT_INO = 0xeffffff9;
 /** The kernel's PATH_MAX is 4096; aliases carry the path, and they end at 255. */
 const longestPath = 200;
+/** As many as the kernel follows (MAXSYMLINKS). */
+const mostLinks = 40;
 
 /** Why a namespace may not, or not yet, be touched. */
 export class NamespaceError extends Error {
@@ -88,18 +90,20 @@ function* reserved(): Iterable<[whose: string, file: string]> {
 }
 
 /** realpath, which cannot follow the last step of /proc/<pid>/ns/net: that link leads to no path. */
-function resolved(path: string): string {
+function resolved(path: string, links = 0): string {
   try {
     return realpathSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT" && code !== "ENOTDIR")
-      throw forbidden(path, "a path that can be followed", code ?? "no reason");
+    if (code === "ENOTDIR") throw missing(path, "a file, got none");
+    if (code !== "ENOENT") throw forbidden(path, "a path that can be followed", code ?? "none");
   }
-  if (!lstatSync(path, { throwIfNoEntry: false })) throw missing(path, "a file, got none");
-  const beside = join(realpathSync(dirname(path)), basename(path));
-  if (!beside.startsWith("/proc/")) throw missing(path, "a file, got a link to none");
-  return beside;
+  const file = lstatSync(path, { throwIfNoEntry: false });
+  if (!file) throw missing(path, "a file, got none");
+  const place = join(realpathSync(dirname(path)), basename(path));
+  if (place.startsWith("/proc/")) return place;
+  if (!file.isSymbolicLink() || links >= mostLinks) throw missing(path, "a file, got none that can be followed");
+  return resolved(resolve(dirname(place), readlinkSync(place)), links + 1);
 }
 
 function isBelow(path: string, directory: string): boolean {

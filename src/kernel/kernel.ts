@@ -85,4 +85,6 @@ export interface Kernel {
 export interface KernelOptions {
   /** Directories whose namespaces an `at:` scope may name. Default `/run/netns`. */
   namespaceDirectories?: readonly string[];
+  /** Room for notifications not yet read, in bytes; one takes about 830. Default 16 MiB, which the kernel doubles. */
+  eventBufferBytes?: number;
 }

@@ -47,6 +47,8 @@ export class ScopeFailure extends Error {
   }
 }
 
+/** Of the thread that asks; /proc/self would be the main thread's. */
+const ownNamespace = "/proc/thread-self/ns/net";
 const routeGroups = [
   c.RTNLGRP_LINK,
   c.RTNLGRP_NEIGH,
@@ -98,10 +100,10 @@ export function openScopes(
   function open(scope: Scope): OpenScope | Failure {
     const path = pathOf(scope);
     scopes.delete(scope);
-    let namespace: number | undefined;
     const fds: number[] = [];
     try {
-      namespace = openNamespace(scope, path);
+      const namespace = openNamespace(scope, path);
+      fds.push(namespace);
       const listen = (protocol: number, groups: readonly number[]) => {
         const fd = io.open(protocol, groups);
         fds.push(fd);
@@ -122,7 +124,7 @@ export function openScopes(
       scopes.set(scope, opened);
       return opened;
     } catch (error) {
-      for (const fd of [namespace, ...fds]) closeQuietly(fd);
+      for (const fd of fds) closeQuietly(fd);
       const failure = failureOf(scope, error);
       if (path && failure.next === "wait")
         scopes.set(scope, { state: "closed", path, failure, identity: identityOf(path) });
@@ -131,7 +133,17 @@ export function openScopes(
   }
 
   function openNamespace(scope: Scope, path: string | undefined): number {
-    if (path === undefined) return openSync("/proc/self/ns/net", "r");
+    if (path === undefined) return openSync(ownNamespace, "r");
+    const mounted = openMounted(scope, path);
+    try {
+      // A descriptor opened by the path would keep its mount busy, and whoever made the container could not unmount it.
+      return window.inside(mounted, () => openSync(ownNamespace, "r"));
+    } finally {
+      closeSync(mounted);
+    }
+  }
+
+  function openMounted(scope: Scope, path: string): number {
     if (scope.startsWith("at:")) return openContainerNamespace(libc, path, directories);
     if (!isNamespaceFile(path)) {
       throw new NamespaceError(

@@ -28,11 +28,14 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     port: port2,
     stop: stop.buffer,
     namespaceDirectories: options.namespaceDirectories ?? [namedNamespaces],
+    eventBufferBytes: options.eventBufferBytes ?? 16 * 1024 * 1024,
   };
   const greeting = new Promise<unknown>((resolve, reject) => callers.set(hello, { resolve, reject }));
   const worker = new Worker(workerFile, {
     workerData,
     transferList: [port2],
+    // This process's own may be fit for its main script only, as --input-type is.
+    execArgv: [],
     // Descriptors made by libc and closed by fs are none of its business; it would warn at each.
     trackUnmanagedFds: false,
   });

@@ -20,10 +20,10 @@ import { readSysctl, writeSysctl } from "./proc-sys.ts";
  */
 const pollMs = 1000;
 
-const { port, stop, namespaceDirectories } = workerData as WorkerOptions;
+const { port, stop, namespaceDirectories, eventBufferBytes } = workerData as WorkerOptions;
 const stopFlag = new Int32Array(stop);
 const libc = loadLibc();
-const io = netlinkIo(libc);
+const io = netlinkIo(libc, eventBufferBytes);
 const window = namespaceWindow(libc);
 /** What happened, in order, until the next post. */
 let events: KernelEvent[] = [];

@@ -15,8 +15,8 @@ export interface NetlinkIo {
 
 /** What one send carries. Only its last message asks for an ACK: 10,000 routes take 27-42 ms so, 46-62 with an ACK each. */
 const chunkBytes = 64 * 1024;
-/** Room for an error (~830 B of buffer) for each of the ~1,500 messages of a chunk; an event socket holds ~15,000 events. */
-const receiveBufferBytes = 16 * 1024 * 1024;
+/** Room for an error (~830 B of buffer) for each of the ~1,500 messages of a chunk, and as much again. */
+const answerBufferBytes = 4 * 1024 * 1024;
 /** Notifications are ~100 B to 2 KB; a link with many virtual functions may pass 8 KB, and then counts as lost. */
 const slotBytes = 16 * 1024;
 const slots = 64;
@@ -25,7 +25,7 @@ const iovecBytes = 16;
 const dumpTries = 20;
 const receiveTimeoutSeconds = 5;
 
-export function netlinkIo(libc: Libc): NetlinkIo {
+export function netlinkIo(libc: Libc, eventBufferBytes: number): NetlinkIo {
   const received = new Uint8Array(256 * 1024);
   const receivedView = new DataView(received.buffer);
   const many = receiveMany(libc);
@@ -35,7 +35,7 @@ export function netlinkIo(libc: Libc): NetlinkIo {
 
   function open(protocol: number, groups: readonly number[]): number {
     const fd = checked(libc.socket(c.AF_NETLINK, c.SOCK_RAW | c.SOCK_CLOEXEC, protocol), "open netlink socket");
-    setOption(fd, c.SOL_SOCKET, c.SO_RCVBUFFORCE, receiveBufferBytes);
+    setOption(fd, c.SOL_SOCKET, c.SO_RCVBUFFORCE, groups.length > 0 ? eventBufferBytes : answerBufferBytes);
     for (const option of [c.NETLINK_EXT_ACK, c.NETLINK_CAP_ACK, c.NETLINK_GET_STRICT_CHK]) {
       setOption(fd, c.SOL_NETLINK, option, 1);
     }
