@@ -1,0 +1,172 @@
+import fc from "fast-check";
+import { describe, it } from "vitest";
+import type { Inputs } from "../../src/desired/inputs.ts";
+import { describeRow } from "../../src/desired/print.ts";
+import type { Row } from "../../src/desired/rows.ts";
+import { networkOf, type UnitId } from "../../src/desired/units.ts";
+import { type Cidr, cidr, overlaps } from "../../src/model/address.ts";
+import type { World } from "../../src/model/world.ts";
+import { rowId } from "../../src/reconcile/kind.ts";
+import { deriveAll, difference, type Op, print, type Result, self, worldOf } from "./fold.ts";
+import { changes, finals, nets, reporter, spell } from "./universe.ts";
+
+const options = { numRuns: Number(process.env["FC_RUNS"] ?? 400), reporter };
+const cramped = { ...self, uplinks: cidr("169.254.64.0/29") };
+
+/** Checks something of every world there may be; what it answers are the faults it found. */
+function always(find: (result: Result, inputs: Inputs, ops: readonly Op[]) => Iterable<string>, self = cramped): void {
+  const property = fc.property(changes, (ops) => {
+    const inputs = { world: worldOf(ops), self };
+    const faults = [...find(deriveAll(inputs), inputs, ops)];
+    if (faults.length > 0) throw new Error(`in\n${finals(ops).map(spell).join("\n")}\n\n${faults.join("\n")}`);
+  });
+  fc.assert(property, options);
+}
+
+function rowsOf(result: Result): Row[] {
+  return [...result.values()].flatMap(({ rows }) => rows);
+}
+
+describe("in any world", () => {
+  it("no unit says a row twice, and no two units wish a row with different values", () => {
+    always(function* (result) {
+      const wished = new Map<string, { unit: UnitId; value: string }>();
+      for (const [unit, { rows }] of result) {
+        for (const row of rows) {
+          const [id, value] = [rowId(row), JSON.stringify(row.value)];
+          const other = wished.get(id);
+          if (other?.unit === unit) yield `${unit} says ${id} twice`;
+          else if (other && other.value !== value) yield `${id}: ${unit} wishes ${value}, ${other.unit} ${other.value}`;
+          wished.set(id, { unit, value });
+        }
+      }
+    });
+  });
+
+  it("every row has a cause, and causes are records there are", () => {
+    always(function* (result, { world }) {
+      const keys = keysOf(world);
+      for (const row of rowsOf(result)) {
+        if (row.because.length === 0) yield `no cause: ${describeRow(row)}`;
+        for (const key of row.because) if (!keys.has(key)) yield `no record ${key}: ${describeRow(row)}`;
+      }
+    });
+  });
+
+  it("no route in the host's namespace leads the underlay, etcd, uplinks or everything elsewhere", () => {
+    always(
+      function* (result, { self }) {
+        for (const row of rowsOf(result)) {
+          if (row.kind !== "route" || row.scope !== "host") continue;
+          const dst = row.key as Cidr;
+          const kept = [self.uplinks, ...self.protected.map(({ prefix }) => prefix)];
+          if (kept.some((prefix) => overlaps(prefix, dst))) yield describeRow(row);
+        }
+      },
+      { ...self, uplinks: cidr("10.42.0.192/29") },
+    );
+  });
+
+  it("what is skipped leads to no row, in its own unit or in any other", () => {
+    always(function* (result) {
+      const rows = rowsOf(result);
+      for (const [unit, { rows: own, skipped }] of result) {
+        if (skipped && own.length > 0) yield `${unit} has rows though ${skipped.code}`;
+        if (!unit.startsWith("endpoint ") || !skipped) continue;
+        const row = rows.find(({ because }) => because.includes(skipped.key));
+        if (row) yield `${skipped.key} is skipped, but leads to ${describeRow(row)}`;
+      }
+    });
+  });
+
+  it("a row stands on rows: its device is a link there, its set a set, its namespace made", () => {
+    always(function* (result, { self }) {
+      const rows = rowsOf(result);
+      const ids = new Set(rows.map(rowId));
+      for (const row of rows)
+        for (const id of groundsOf(row, self.underlay.dev)) if (!ids.has(id)) yield `no ${id} for ${describeRow(row)}`;
+    });
+  });
+
+  it("a link that carries packets of others has its guards", () => {
+    always(function* (result) {
+      const rows = rowsOf(result);
+      const ids = new Set(rows.map(rowId));
+      for (const row of rows) {
+        if (row.kind !== "link" || !row.scope.startsWith("net:")) continue;
+        const net = row.scope.slice("net:".length);
+        if (row.value.type === "vxlan" && !ids.has(`guard host inet chain vxlan-${net}`)) yield `open tunnel of ${net}`;
+        if (row.value.type === "bridge" && !ids.has(`guard ${row.scope} bridge chain ports`))
+          yield `open bridge of ${net}`;
+        if (row.value.type === "veth-peer" && !ids.has(`guard host inet chain forward-${net}`))
+          yield `open uplink of ${net}`;
+        const permit = (other: Row) =>
+          other.kind === "guard" &&
+          other.scope === row.scope &&
+          other.key.startsWith(`bridge element endpoints ${row.key} . `);
+        if (row.value.type === "veth" && rows.filter(permit).length !== 1)
+          yield `port ${row.key} may not send as itself only`;
+      }
+    });
+  });
+
+  it("no address is on two links of one namespace", () => {
+    always(function* (result) {
+      const seen = new Map<string, string>();
+      for (const row of rowsOf(result)) {
+        if (row.kind !== "address") continue;
+        const [address] = row.value.address.split("/");
+        const place = `${row.scope} ${address}`;
+        const other = seen.get(place);
+        if (other !== undefined && other !== row.value.dev) yield `${place} is on ${other} and ${row.value.dev}`;
+        seen.set(place, row.value.dev);
+      }
+    });
+  });
+
+  it("a network's rows are what they would be without the other networks, but for what is said to be taken", () => {
+    const taken = ["VNI_TAKEN", "CIDR_TAKEN", "NETNS_TAKEN"];
+    always(function* (result, { self }, ops) {
+      const records = finals(ops);
+      for (const net of nets) {
+        const foreign = new RegExp(`^(networks/(?!${net}$)|keyspaces/(?!${net}/))`);
+        const alone = deriveAll({ world: worldOf(records.filter(({ key }) => !foreign.test(key))), self });
+        const among = new Map([...result].filter(([unit]) => networkOf(unit) === net));
+        const lost = [...among].filter(([, { skipped }]) => skipped && taken.includes(skipped.code));
+        if (lost.some(([unit]) => unit === `network ${net}`)) continue;
+        for (const [unit] of lost) for (const side of [alone, among]) side.delete(unit);
+        yield* difference(print(alone), print(among)).split("\n").filter(Boolean);
+      }
+    }, self);
+  });
+});
+
+/** Ids of rows that must be wished too for this one to be applied. */
+function* groundsOf(row: Row, underlay: string): Generator<string> {
+  if (row.scope.startsWith("net:")) yield `namespace host skein-${row.scope.slice("net:".length)}`;
+  const dev = devOf(row);
+  if (dev !== undefined && !(row.scope === "host" && dev === underlay)) yield `link ${row.scope} ${dev}`;
+  if (row.kind === "link" && row.value.type === "veth") {
+    yield `link ${row.value.peer.scope} ${row.value.peer.name}`;
+    if (row.value.master) yield `link ${row.scope} ${row.value.master}`;
+  }
+  if (row.kind !== "guard") return;
+  const { value } = row;
+  if (value.object === "element") yield `guard ${row.scope} ${value.family} set ${value.set}`;
+  if (value.object === "chain")
+    for (const [, set] of value.rules.join(" ").matchAll(/@([a-z][\w.-]*)/g))
+      if (set !== "th") yield `guard ${row.scope} ${value.family} set ${set}`;
+}
+
+function devOf({ value }: Row): string | undefined {
+  return "dev" in value ? value.dev : undefined;
+}
+
+function keysOf(world: World): Set<string> {
+  const keys = [...world.networks.values(), ...world.hosts.values()].map(({ key }) => key);
+  for (const { members, blocks, containers } of world.keyspaces.values()) {
+    for (const { key } of [...members.values(), ...blocks.values()]) keys.push(key);
+    for (const ofHost of containers.values()) for (const { key } of ofHost.values()) keys.push(key);
+  }
+  return new Set(keys);
+}
