@@ -1,4 +1,16 @@
-import { endWith, exhaustMap, filter, from, ignoreElements, interval, merge, mergeMap, share, takeUntil } from "rxjs";
+import {
+  endWith,
+  exhaustMap,
+  filter,
+  from,
+  ignoreElements,
+  interval,
+  merge,
+  mergeMap,
+  share,
+  takeUntil,
+  tap,
+} from "rxjs";
 import type { RowOf, Scope, Values } from "../desired/rows.ts";
 import type { Driver, Failure, Notice, Observed } from "../reconcile/kind.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
@@ -25,6 +37,10 @@ export function sysctlDriver(kernel: Kernel): Driver<"sysctl"> & Required<Pick<D
     exhaustMap(() => from([...watched.keys()]).pipe(mergeMap(changesIn))),
   );
   const told$ = kernel.events$.pipe(
+    tap((event) => {
+      // Values of a namespace that is gone are no measure for the next of its name.
+      if (event.type === "vanished") watched.delete(event.scope);
+    }),
     filter(tellsOfSettings),
     mergeMap(({ scope }) => changesIn(scope)),
   );
