@@ -1,0 +1,73 @@
+import { readFile } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { daemonIn } from "../../src/lab/daemon.ts";
+import type { HostPlace } from "../../src/lab/host.ts";
+import { answer } from "../../src/lab/socket.ts";
+import type { StatusAnswer } from "../../src/observe/answers.ts";
+
+/** What users run: the built program, by this Node. */
+export const program: readonly [string, string] = [
+  process.execPath,
+  join(import.meta.dirname, "../../dist/bin.js"),
+];
+
+/** An agent under measurement. */
+export interface BenchAgent {
+  pid(): number;
+  /** Resolves when the process exists. */
+  start(): Promise<void>;
+  /** Resolves when it says that it is ready: everything declared is applied. */
+  ready(): Promise<void>;
+  status(): Promise<StatusAnswer>;
+  /** Lines of its event stream, of the past and until it ends or is called off. */
+  kill(): Promise<void>;
+  log(): Promise<string>;
+}
+
+export interface AgentPlace {
+  host: HostPlace;
+  etcd: string;
+  prefix: string;
+  /** For its socket, state and log. */
+  directory: string;
+  /** Flags for Node, before the program. */
+  node?: readonly string[];
+}
+
+export function agentOn({ host, etcd, prefix, directory, node = [] }: AgentPlace): BenchAgent {
+  const name = `${host.name}${prefix.replaceAll("/", "-")}`;
+  const socket = join(directory, `${name}.sock`);
+  const log = join(directory, `${name}.log`);
+  const [binary, script] = program;
+  const flags = ["--host", host.name, "--etcd", etcd, "--prefix", prefix, "--underlay", "eth0"];
+  const files = ["--state", join(directory, name), "--socket", socket];
+  const daemon = daemonIn(host, {
+    title: `the agent of ${name}`,
+    command: [binary, ...node, script, "agent", ...flags, ...files],
+    log,
+  });
+  return {
+    pid: () => daemon.pid() ?? 0,
+    start: () => daemon.start(),
+    ready: () =>
+      daemon.whileRunning(async (signal) => {
+        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200);
+      }),
+    status: () => ask(socket, "/v1/status") as Promise<StatusAnswer>,
+    kill: () => daemon.end("SIGKILL"),
+    log: () => readFile(log, "utf8"),
+  };
+}
+
+function ask(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, agent: false }, async (response) => {
+      let text = "";
+      for await (const part of response.setEncoding("utf8")) text += part;
+      resolve(JSON.parse(text));
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
