@@ -54,7 +54,7 @@ function local(context: Context, entry: ContainerEntry, ip: Ip): Derived {
   const dev = inside.container;
   const bridge = inside.bridge;
   const rows: Row[] = [
-    portPermit(scope, port, mac, ip, because),
+    ...portPermit(scope, port, mac, ip, because),
     {
       kind: "link",
       scope,

@@ -15,7 +15,10 @@ export async function ping(from: Place, to: string, count = 2): Promise<PingResu
   return read(stdout);
 }
 
-/** A ping that goes on, ten a second and more, while something else happens. */
+/** Between two packets of a running ping. */
+export const pingIntervalMs = 20;
+
+/** A ping that goes on while something else happens. */
 export interface RunningPing {
   /** Ends it, and tells what came of it. */
   stop(): Promise<PingResult>;
@@ -23,7 +26,7 @@ export interface RunningPing {
 
 /** Resolves when the first answer has come, so that what follows happens under a running ping. */
 export async function startPing(from: Place, to: string): Promise<RunningPing> {
-  const child = from.spawn("ping", ["-n", "-i", "0.02", "-W", "1", to]);
+  const child = from.spawn("ping", ["-n", "-i", `${pingIntervalMs / 1000}`, "-W", "1", to]);
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
   const first = new Promise<void>((resolve) => {

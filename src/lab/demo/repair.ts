@@ -7,7 +7,7 @@ import type { Stage } from "./stage.ts";
 export interface Repair {
   what: string;
   command: string;
-  /** Milliseconds from the kernel's report of the deletion to that of the return; undefined where it did not return. */
+  /** Milliseconds from before the command began to the kernel's report of the return; undefined where it did not return. */
   back: number | undefined;
 }
 
@@ -24,33 +24,41 @@ export async function repairs(stage: Stage, host: string, net: string): Promise<
   const [mac, peer] = [fdb?.split(" ")[0], fdb?.split(" dst ")[1]?.split(" ")[0]];
   const [neighbour] = neighbours;
   const done: Repair[] = [];
-  for (const [what, tool, object, args] of [
-    ["The route", "ip", "route", ["route", "del", route.dst, "dev", "vx0"]],
-    ["The ARP entry", "ip", "neigh", ["neigh", "del", neighbour.dst, "dev", "vx0"]],
+  for (const [what, tool, object, args, returned] of [
+    ["The route", "ip", "route", ["route", "del", route.dst, "dev", "vx0"], /^\[.*?\] [0-9.]+.* dev vx0 /],
+    ["The ARP entry", "ip", "neigh", ["neigh", "del", neighbour.dst, "dev", "vx0"], / dev vx0 lladdr .* PERMANENT/],
     // `ip monitor neigh` reports forwarding entries too, with a time stamp, which `bridge monitor` lacks.
-    ["The FDB row", "bridge", "neigh", ["fdb", "del", `${mac}`, "dev", "vx0", "dst", `${peer}`, "self"]],
+    [
+      "The FDB row",
+      "bridge",
+      "neigh",
+      ["fdb", "del", `${mac}`, "dev", "vx0", "dst", `${peer}`, "self"],
+      / NOARP PERMANENT/,
+    ],
   ] as const) {
-    const back = await timeReturn(inside, tool, object, args);
+    const back = await timeReturn(inside, [tool, ...args], object, returned);
     done.push({ what, command: `${tool} -n skein-${net} ${args.join(" ")}`, back });
   }
   return done;
 }
 
+/** @param returned what the report of a row's return looks like */
 async function timeReturn(
   place: Place,
-  tool: string,
+  [tool, ...args]: readonly [string, ...string[]],
   object: string,
-  args: readonly string[],
+  returned: RegExp,
 ): Promise<number | undefined> {
   const monitor = place.spawn("ip", ["-ts", "monitor", object]);
   const timer = setTimeout(() => monitor.kill(), patience);
   try {
     await listening(monitor.pid);
+    const began = Date.now();
     await place.output(tool, args);
-    let deletedAt: number | undefined;
+    let deleted = false;
     for await (const line of createInterface({ input: monitor.stdout })) {
-      if (line.includes("] Deleted ")) deletedAt ??= timeOf(line);
-      else if (deletedAt !== undefined && !line.includes("FAILED")) return timeOf(line) - deletedAt;
+      if (line.includes("] Deleted ")) deleted = true;
+      else if (deleted && returned.test(line)) return timeOf(line) - began;
     }
     return undefined;
   } finally {
