@@ -99,9 +99,12 @@ export class NftTables {
   }
 
   async #deleteIfEmpty(family: Nft["family"]): Promise<void> {
-    const json = await this.#listing(family);
-    // A refusal means that somebody was quicker, in one way or the other; an empty table does no harm.
-    if (json !== undefined && isEmptyTable(json)) await this.#kernel.nft(this.#scope, deleteTable(family));
+    try {
+      const json = await this.#listing(family);
+      if (json !== undefined && isEmptyTable(json)) await this.#ask(deleteTable(family), false);
+    } catch {
+      // An empty table does no harm, and the rows were removed all the same.
+    }
   }
 
   /** JSON of the table; `undefined` where there is none. */
