@@ -55,6 +55,7 @@ export class Scopes {
     const known = this.#known.get(scope);
     if (known) known.table.replace(links);
     else this.#known.set(scope, { table: new LinkTable(scope, links), told: new Map() });
+    this.#reviewPairs(scope);
     return this.#known.get(scope)?.table as LinkTable;
   }
 
