@@ -19,11 +19,21 @@ export function rowDriver<K extends MessageKind>(kernel: Kernel, scopes: Scopes,
     if ("code" in table) return none(table);
     const answer = await kernel.dump(scope, codec.dump());
     if (!answer.ok) return none(answer.failure);
+    const rows = read(answer.value, table);
+    if (rows) return rows;
+    // A link came between the two dumps, or its message has not come yet.
+    const now = await scopes.reload(scope);
+    return "code" in now ? none(now) : (read(answer.value, now) ?? list(scope));
+  }
+
+  /** `undefined` where a row is on a device that the table does not have. */
+  function read(dump: Uint8Array, table: LinkTable): Observed<K>[] | undefined {
     const rows: Observed<K>[] = [];
-    const message = new MessageReader(answer.value);
+    const message = new MessageReader(dump);
     while (message.next()) {
       const notice = codec.read(message, table);
       if (notice?.type === "present") rows.push(notice.row as Observed<K>);
+      if (notice?.type === "relist") return undefined;
     }
     return rows;
   }

@@ -9,21 +9,9 @@ import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/open.ts";
 import { cidr, ip, mac } from "../../src/model/address.ts";
 import type { Driver, Drivers, Notice } from "../../src/reconcile/kind.ts";
+import { addAll, apply, observed, removeAll, row } from "./driven.ts";
 import { type FreshNamespace, freshNamespace } from "./fresh-namespace.ts";
-import {
-  addAll,
-  apply,
-  type FreshContainer,
-  freshContainer,
-  isAbsent,
-  isPresent,
-  nextNotice,
-  observed,
-  removeAll,
-  row,
-  run,
-  witness,
-} from "./witness.ts";
+import { type FreshContainer, freshContainer, isAbsent, isPresent, nextNotice, run, witness } from "./witness.ts";
 
 let kernel: Kernel;
 let drivers: Drivers;

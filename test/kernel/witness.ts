@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { onTestFinished } from "vitest";
-import type { Kind, Row, Scope, Values } from "../../src/desired/rows.ts";
-import type { Driver, Drivers, Failure, Notice, Observed } from "../../src/reconcile/kind.ts";
+import type { Kind, Scope } from "../../src/desired/rows.ts";
+import type { Drivers, Notice } from "../../src/reconcile/kind.ts";
 
 /** A container's namespace under /run/netns, deleted when the test ends. */
 export interface FreshContainer {
@@ -27,34 +27,6 @@ export function run(command: string, ...args: string[]): string {
 /** What `ip -json` or `bridge -json` prints in a namespace, as data. */
 export function witness(tool: "ip" | "bridge", namespace: string, ...args: string[]): Record<string, unknown>[] {
   return JSON.parse(run(tool, "-n", namespace, "-json", "-details", ...args) || "[]") as Record<string, unknown>[];
-}
-
-export function row<K extends Kind>(kind: K, scope: Scope, key: string, value: Values[K]): Row {
-  return { kind, scope, key, value, because: [] } as unknown as Row;
-}
-
-/** Adds, replaces or removes one row by its driver. */
-export async function apply(drivers: Drivers, verb: "add" | "remove", each: Row): Promise<Failure | undefined> {
-  const [failure] = await (drivers[each.kind] as Driver).apply(each.scope, [{ verb, row: each } as never]);
-  return failure;
-}
-
-export async function addAll(drivers: Drivers, rows: readonly Row[]): Promise<void> {
-  for (const each of rows) {
-    const failure = await apply(drivers, "add", each);
-    if (failure) throw new Error(failure.message);
-  }
-}
-
-export async function removeAll(drivers: Drivers, rows: readonly Row[]): Promise<void> {
-  for (const each of rows.toReversed()) {
-    const failure = await apply(drivers, "remove", each);
-    if (failure) throw new Error(failure.message);
-  }
-}
-
-export function observed({ kind, scope, key, value }: Row): Observed {
-  return { kind, scope, key, value };
 }
 
 /** The next notice that fits, or a failure after the test's own time. */
