@@ -59,7 +59,7 @@ const records: Record<string, object> = {
     stack: "rocket-chat",
   },
   "keyspaces/blue/containers/h1/spare": { name: "spare" },
-  "keyspaces/blue/containers/h2/mongo": { name: "mongo", ip: "10.42.118.43", mac: "02:53:00:00:00:07" },
+  "keyspaces/blue/containers/h2/mongo": { name: "mongo", ip: "10.42.118.43", mac: "06:00:00:00:00:07" },
 };
 
 export function exampleWorld(): AgentView["world"] {
