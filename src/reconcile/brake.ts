@@ -1,8 +1,12 @@
+import type { Clock } from "./clock.ts";
 import type { EngineEvent } from "./event.ts";
 import type { Entry } from "./table.ts";
 
 /** A handful of removals is never held: a host with one small network must be able to leave it. */
 export const defaultFloor = 10;
+
+/** A doubt that no wish has followed in this many ms was groundless; or next year's deletion would be held for it. */
+const doubtLasts = 60_000;
 
 /**
  * Holds removals that look like lost records rather than like somebody's wish: many at once, more than half of all we
@@ -11,12 +15,14 @@ export const defaultFloor = 10;
 export class Brake {
   readonly held = new Set<Entry>();
   readonly #floor: number;
+  readonly #clock: Clock;
   readonly #tell: (event: EngineEvent) => void;
-  #doubt: { why: string; isWished: boolean } | undefined;
+  #doubt: { why: string; at: number; isWished: boolean } | undefined;
   #braked = 0;
 
-  constructor(floor: number, tell: (event: EngineEvent) => void) {
+  constructor(floor: number, clock: Clock, tell: (event: EngineEvent) => void) {
     this.#floor = floor;
+    this.#clock = clock;
     this.#tell = tell;
   }
 
@@ -26,11 +32,14 @@ export class Brake {
 
   /** `isWished`: the wishes in doubt are in already; else those of the next round are meant. */
   doubt(why: string, isWished: boolean): void {
-    this.#doubt = { why, isWished };
+    this.#doubt = { why, at: this.#clock.now(), isWished };
   }
 
   wished(): void {
-    if (this.#doubt) this.#doubt.isWished = true;
+    const doubt = this.#doubt;
+    if (doubt === undefined || doubt.isWished) return;
+    if (this.#braked === 0 && this.#clock.now() - doubt.at > doubtLasts) this.#doubt = undefined;
+    else doubt.isWished = true;
   }
 
   /** Which removals of a round may go, those held before included; `found` counts all rows of ours. */

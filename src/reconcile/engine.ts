@@ -35,7 +35,11 @@ export interface Engine {
    * stay. No write comes before. Resolves when settled for the first time.
    */
   start(scopes: readonly Scope[]): Promise<void>;
-  /** Says that what is wished now may have lost records without their deletion having been seen (a relist, a start). */
+  /**
+   * Says that the next wishes may have lost records without their deletion having been seen (a relist). Where they would
+   * remove at least ten rows and more than half of all, that waits for `release`, or until they are wished again. Ends
+   * with the first wishes that would not, or after a minute without any. A start is in doubt by itself.
+   */
   doubt(why: string): void;
   /** Does what the brake holds back; answers how many removals that is. */
   release(): number;

@@ -50,7 +50,7 @@ class Reconciler implements Engine {
       wishes: new Wishes(table, tell),
       troubles: new Troubles(clock, random, retry),
       contests: new Contests(),
-      brake: new Brake(brakeFloor, tell),
+      brake: new Brake(brakeFloor, clock, tell),
       clock,
       random,
       patienceMs,

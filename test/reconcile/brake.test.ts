@@ -99,6 +99,31 @@ describe("the brake", () => {
     expect(kernel.print()).toBe(print(full));
   });
 
+  test("a doubt that nothing followed is over after a minute", async () => {
+    const { engine, clock, kernel, wish, told } = await holding(full);
+    engine.doubt("revision went back");
+    clock.advance(61_000);
+    wish(...step(full, {}));
+    await engine.settled();
+    expect(kernel.print()).toBe("");
+    expect(told("braked")).toEqual([]);
+  });
+
+  test("what is held stays held, however long it takes and whatever else is wished", async () => {
+    const { engine, clock, kernel, wish } = await holding(full);
+    engine.doubt("relist");
+    wish(...step(full, {}));
+    await engine.settled();
+    const held = engine.plan().length;
+    clock.advance(61_000);
+    engine.doubt("relist again");
+    clock.advance(61_000);
+    wish(["extra green", wishes({ green: full.red as never })[0]?.[1] ?? []]);
+    await engine.settled();
+    expect(engine.plan().length).toBe(held - 1); // ip_forward is wished again
+    expect(kernel.print()).toContain(print(full).split("\n")[0]);
+  });
+
   test("fewer rows than the floor are never held", async () => {
     const { engine, kernel, wish, told } = await holding(small, { brakeFloor: 100 });
     engine.doubt("relist");
