@@ -17,7 +17,12 @@ export interface Place {
  *
  * @param seed any 32-bit number, the same for every start of this host.
  */
-export function choosePlace(network: Network, keyspace: Keyspace | undefined, host: string, seed: number): Place | undefined {
+export function choosePlace(
+  network: Network,
+  keyspace: Keyspace | undefined,
+  host: string,
+  seed: number,
+): Place | undefined {
   for (const block of [...(keyspace?.blocksByHost.get(host) ?? [])].sort()) {
     const address = freeAddress(network, keyspace, block);
     if (address) return { block, held: true, address };

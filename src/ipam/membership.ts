@@ -71,7 +71,11 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   async function act(net: string, run: () => Promise<boolean>): Promise<void> {
     busy.add(net);
     const done = await run().catch((cause) => {
-      tell({ type: "warned", code: "MEMBERSHIP", message: `Cannot change membership of network ${net}: ${describe(cause)}` });
+      tell({
+        type: "warned",
+        code: "MEMBERSHIP",
+        message: `Cannot change membership of network ${net}: ${describe(cause)}`,
+      });
       return false;
     });
     busy.delete(net);
@@ -86,7 +90,8 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
     const network = world.networks.get(net);
     if (network === undefined) return true;
     const place = choosePlace(network.value, world.keyspaces.get(net), self.host, hash32(self.host));
-    if (place === undefined) throw new Error(`expected a free block in ${network.value.cidr}, got none: every block has a host`);
+    if (place === undefined)
+      throw new Error(`expected a free block in ${network.value.cidr}, got none: every block has a host`);
     const memberKey = keyOf({ type: "member", net, host: self.host });
     const blockKey = keyOf({ type: "block", net, block: blockName(place.block) });
     const member = { address: place.address, mac: macOf(place.address, "0e") };
