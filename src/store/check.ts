@@ -12,6 +12,8 @@ export type Verdict = { type: "same"; revision: Revision } | { type: "rewritten"
  *
  * A store put back to older data says so by a lower revision only until new writes have filled the gap. So the latest
  * write that was told is read again at its own revision, where another history has another write.
+ *
+ * @throws StoreError `compacted` when that revision is kept no more, and only a list can tell
  */
 export async function checkHistory(client: Client, range: KeyRange, at: Position): Promise<Verdict> {
   let answer: Awaited<ReturnType<typeof readWitness>>;
@@ -21,10 +23,7 @@ export async function checkHistory(client: Client, range: KeyRange, at: Position
     if (error instanceof StoreError && error.code === "future") {
       return { type: "rewritten", why: `revision ${at.witness?.revision} was told, and etcd has not come to it` };
     }
-    if (!(error instanceof StoreError && error.code === "compacted")) throw error;
-    // Too old to be read again. If history was rewritten as well, the watch will still find it compacted, or the revision tells.
-    const { witness: _, ...unwitnessed } = at;
-    answer = await readWitness(client, range, unwitnessed);
+    throw error;
   }
   const { header, found } = answer;
   const revision = header.revision as Revision;
