@@ -1,4 +1,4 @@
-import { type Observable, Subject, type Subscription } from "rxjs";
+import { type Observable, Subject } from "rxjs";
 import type { AgentEvent } from "./event.ts";
 import { eventLine, type Recorded } from "./event-line.ts";
 
@@ -23,12 +23,14 @@ export function keepHistory(events$: Observable<AgentEvent>, capacity = kept): H
   const entries = new Subject<Entry>();
   let seq = 0;
 
-  const subscription: Subscription = events$.subscribe((event) => {
+  function take(event: AgentEvent): void {
     seq += 1;
     const entry = entryOf({ seq, time: Date.now(), event });
     ring[(seq - 1) % capacity] = entry;
     entries.next(entry);
-  });
+  }
+
+  const subscription = events$.subscribe({ next: take, complete: () => entries.complete() });
 
   return {
     entries$: entries.asObservable(),
