@@ -2,7 +2,8 @@ import { constants, fstatSync, lstatSync, openSync, readlinkSync, realpathSync, 
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { mark } from "../desired/rows.ts";
 import { checked, type Libc } from "./libc.ts";
-import { isNamespaceFile, listNamespaceFiles, namedNamespaces } from "./namespace-files.ts";
+import { isNamespaceFile, listNamespaceFiles } from "./namespace-files.ts";
+import { namedNamespaces } from "./namespace-names.ts";
 import { CLONE_NEWNET, closeQuietly } from "./namespace-window.ts";
 
 /** open(2)'s O_PATH: names the file without opening it, so that a FIFO or a device put there does nothing. */

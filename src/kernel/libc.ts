@@ -1,5 +1,5 @@
-import { getSystemErrorName } from "node:util";
 import koffi from "koffi";
+import { errnoName } from "./errno.ts";
 
 type Bytes = Uint8Array | Int32Array | BigUint64Array;
 
@@ -64,10 +64,6 @@ export function checked(result: number, what: string): number {
 /** errno of this thread's last call through koffi. */
 export function lastErrno(): number {
   return koffi.errno();
-}
-
-export function errnoName(errno: number): string {
-  return errno > 0 ? getSystemErrorName(-errno) : "OK";
 }
 
 /** Where a buffer lies, for structures that point at others; the buffer must outlive them. */

@@ -1,26 +1,14 @@
 import { closeSync, mkdirSync, openSync, readdirSync, statfsSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { mark } from "../desired/rows.ts";
-import { isName } from "../model/keys.ts";
 import { checked, type Libc } from "./libc.ts";
+import { namedNamespaces, namespacePath } from "./namespace-names.ts";
 import type { NamespaceWindow } from "./namespace-window.ts";
-
-/** Where iproute2 keeps named namespaces. */
-export const namedNamespaces = "/run/netns";
 
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
 const MS_SHARED = 0x100000;
 const MNT_DETACH = 2;
 const nsfsMagic = 0x6e736673;
-
-/** The path of one of our own namespaces. @throws RangeError for a name that is none of ours. */
-export function namespacePath(name: string): string {
-  if (!name.startsWith(mark.namespace) || !isName(name)) {
-    throw new RangeError(`Cannot name namespace: expected ${mark.namespace}<network>, got "${name}"`);
-  }
-  return join(namedNamespaces, name);
-}
 
 /** Whether the path is a namespace, of whatever type, and not the empty file a namespace was mounted on. */
 export function isNamespaceFile(path: string): boolean {

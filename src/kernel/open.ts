@@ -4,7 +4,7 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { Subject } from "rxjs";
 import type { Command, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
 import type { Kernel, KernelEvent, KernelOptions } from "./kernel.ts";
-import { namedNamespaces } from "./namespace-files.ts";
+import { namedNamespaces } from "./namespace-names.ts";
 
 /** `.ts` when run from source, `.js` when built. */
 const workerFile = new URL(`./worker${extname(import.meta.url)}`, import.meta.url);

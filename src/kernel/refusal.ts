@@ -1,6 +1,6 @@
 import { type Failure, type Observed, rowId } from "../reconcile/kind.ts";
+import { errnoName } from "./errno.ts";
 import type { BatchReply } from "./kernel.ts";
-import { errnoName } from "./libc.ts";
 
 /** The failure of one message of a batch, `undefined` where the kernel did as asked; `done` are errnos that say so too. */
 export function refusal(
