@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Underlay } from "../../src/desired/inputs.ts";
+import type { Cidr, Ip } from "../../src/model/address.ts";
+import type { AgentEvent } from "../../src/observe/event.ts";
+import { createRegistration, readInstance } from "../../src/runtime/registration.ts";
+import { type Etcd, startEtcd } from "../store/etcd.ts";
+
+let etcd: Etcd;
+beforeAll(async () => {
+  etcd = await startEtcd();
+});
+afterAll(() => etcd.end());
+
+function at(address: string): Underlay {
+  return { dev: "eth0", address: address as Ip, prefix: "10.99.0.0/24" as Cidr, mtu: 1500 };
+}
+
+test("the record follows the underlay, and keeps what others wrote into it", async () => {
+  const client = etcd.client();
+  await client.put("hosts/h1", JSON.stringify({ address: "10.99.0.9", labels: { rack: "7" } }));
+  const registration = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
+  const says = async () => JSON.parse((await client.get("hosts/h1"))?.value.toString() ?? "null");
+  registration.announce(at("10.99.0.1"));
+  await vi.waitFor(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
+  registration.announce(at("10.99.0.2"));
+  await vi.waitFor(async () => expect((await says()).address).toBe("10.99.0.2"));
+  registration.stop();
+});
+
+test("a second agent of the name says so and writes nothing; the same one started again goes on", async () => {
+  const client = etcd.client();
+  const first = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
+  first.announce(at("10.99.0.1"));
+  await vi.waitFor(async () => expect(await client.get("hosts/h1")).toBeDefined());
+  await vi.waitFor(async () => expect(await client.get("alive/h1")).toBeDefined());
+  const events: AgentEvent[] = [];
+  const second = createRegistration({ client, host: "h1", instance: "b", tell: (event) => events.push(event) });
+  second.announce(at("10.99.0.2"));
+  await vi.waitFor(() => expect(events).toMatchObject([{ type: "warned", code: "REGISTRATION" }]));
+  expect((await client.get("hosts/h1"))?.value.toString()).toContain("10.99.0.1");
+  second.stop();
+  first.stop();
+  const again = createRegistration({ client, host: "h1", instance: "a", tell: (event) => events.push(event) });
+  again.announce(at("10.99.0.3"));
+  await vi.waitFor(async () => expect((await client.get("hosts/h1"))?.value.toString()).toContain("10.99.0.3"));
+  again.stop();
+});
+
+test("the instance is made once and read again", () => {
+  const state = mkdtempSync(join(tmpdir(), "skein-instance-"));
+  try {
+    const made = readInstance(join(state, "below"));
+    expect(made).toMatch(/^[0-9a-f-]{36}$/);
+    expect(readInstance(join(state, "below"))).toBe(made);
+  } finally {
+    rmSync(state, { recursive: true });
+  }
+});
