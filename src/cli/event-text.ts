@@ -1,5 +1,6 @@
 import { duration } from "../observe/duration.ts";
 import type { EventLine } from "../observe/event-schema.ts";
+import { oneLine } from "../observe/one-line.ts";
 import { counted } from "./table.ts";
 import type { Colour } from "./terminal.ts";
 
@@ -11,7 +12,7 @@ export function eventText(line: EventLine): { text: string; colour: Colour | und
   const { seq: _, time, ...rest } = line;
   const words = say[line.type] as ((line: EventLine) => Said) | undefined;
   const [sign, text, colour] = words?.(line) ?? [" ", JSON.stringify(rest)];
-  return { text: `${timeOfDay(time)} ${sign} ${text}`, colour };
+  return { text: `${timeOfDay(time)} ${sign} ${oneLine(text, 1_000)}`, colour };
 }
 
 const say: Say = {

@@ -38,7 +38,7 @@ export async function runAgent(config: Config, start: (config: Config) => Promis
     const rows = view.networks().reduce((sum, network) => sum + network.rows, 0);
     const text = `ready after ${duration(Date.now() - view.startedAt)}: ${view.networks().length} networks, ${rows} rows`;
     log.info(text);
-    await tellSystemd(["READY=1", `STATUS=${text}`], (message) => log.warn(message));
+    await tellSystemd(["READY=1", `STATUS=${text}`], log);
   });
 
   const why = await ended.promise;

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import type { Logger } from "pino";
 
 /**
  * Tells the service manager, where there is one that listens. Node has no datagram sockets of the unix family, so
@@ -7,12 +8,13 @@ import { promisify } from "node:util";
  *
  * @param state as in sd_notify(3): `READY=1`
  */
-export async function tellSystemd(state: readonly string[], warn: (message: string) => void): Promise<void> {
+export async function tellSystemd(state: readonly string[], log: Logger): Promise<void> {
   if (!process.env.NOTIFY_SOCKET) return;
   try {
     await promisify(execFile)("systemd-notify", [...state], { timeout: 5_000 });
+    log.debug(`told systemd ${state[0]}`);
   } catch (cause) {
     const text = cause instanceof Error ? cause.message.trim() : String(cause);
-    warn(`Cannot tell systemd ${state[0]}: expected systemd-notify to do it, got ${text}`);
+    log.warn(`Cannot tell systemd ${state[0]}: expected systemd-notify to do it, got ${text}`);
   }
 }

@@ -1,5 +1,5 @@
-/** Text that came from outside, safe in a terminal and in a log: control characters escaped, at most 300 characters. */
-export function oneLine(text: string): string {
+/** Text that came from outside, safe in a terminal and in a log: control characters escaped, length bounded. */
+export function oneLine(text: string, most = 300): string {
   const safe = text.replace(/\p{C}/gu, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`);
-  return safe.length > 300 ? `${safe.slice(0, 300)}…` : safe;
+  return safe.length > most ? `${safe.slice(0, most)}…` : safe;
 }
