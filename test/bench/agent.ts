@@ -4,13 +4,11 @@ import { join } from "node:path";
 import { daemonIn } from "../../src/lab/daemon.ts";
 import type { HostPlace } from "../../src/lab/host.ts";
 import { answer } from "../../src/lab/socket.ts";
-import type { StatusAnswer } from "../../src/observe/answers.ts";
+import type { PlanAnswer, StatusAnswer } from "../../src/observe/answers.ts";
+import type { EventLine } from "../../src/observe/event-schema.ts";
 
 /** What users run: the built program, by this Node. */
-export const program: readonly [string, string] = [
-  process.execPath,
-  join(import.meta.dirname, "../../dist/bin.js"),
-];
+export const program: readonly [string, string] = [process.execPath, join(import.meta.dirname, "../../dist/bin.js")];
 
 /** An agent under measurement. */
 export interface BenchAgent {
@@ -19,8 +17,12 @@ export interface BenchAgent {
   start(): Promise<void>;
   /** Resolves when it says that it is ready: everything declared is applied. */
   ready(): Promise<void>;
-  status(): Promise<StatusAnswer>;
-  /** Lines of its event stream, of the past and until it ends or is called off. */
+  /** Whether its host takes part in the network. */
+  isMember(network: string): Promise<boolean>;
+  /** How many operations it would do now. */
+  planned(): Promise<number>;
+  /** The last 2,000 events of its run. */
+  events(): Promise<EventLine[]>;
   kill(): Promise<void>;
   log(): Promise<string>;
 }
@@ -54,18 +56,29 @@ export function agentOn({ host, etcd, prefix, directory, node = [] }: AgentPlace
       daemon.whileRunning(async (signal) => {
         while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200);
       }),
-    status: () => ask(socket, "/v1/status") as Promise<StatusAnswer>,
+    async isMember(wanted) {
+      const { networks } = JSON.parse(await ask(socket, "/v1/status")) as StatusAnswer;
+      return networks.some(({ network, member }) => network === wanted && member !== undefined);
+    },
+    planned: async () => (JSON.parse(await ask(socket, "/v1/plan")) as PlanAnswer).operations.length,
+    async events() {
+      const lines = await ask(socket, "/v1/events?recent=2000&follow=false");
+      return lines
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+    },
     kill: () => daemon.end("SIGKILL"),
     log: () => readFile(log, "utf8"),
   };
 }
 
-function ask(socketPath: string, path: string): Promise<unknown> {
+function ask(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, path, agent: false }, async (response) => {
       let text = "";
       for await (const part of response.setEncoding("utf8")) text += part;
-      resolve(JSON.parse(text));
+      resolve(text);
     });
     asked.on("error", reject);
     asked.end();

@@ -1,6 +1,13 @@
 import { parseArgs } from "node:util";
+import { adoption } from "./adoption.ts";
 import type { Row } from "./figure.ts";
+import { largeWorld } from "./large-world.ts";
+import { manyPeers } from "./many-peers.ts";
+import { memory } from "./memory.ts";
 import { oneChange } from "./one-change.ts";
+import { repair } from "./repair.ts";
+import { slowRepair } from "./slow-repair.ts";
+import { start } from "./start.ts";
 import { printTable } from "./table.ts";
 
 /**
@@ -8,7 +15,7 @@ import { printTable } from "./table.ts";
  *
  *     --only NAME   one row      --json   the same as data
  */
-const rows: readonly Row[] = [oneChange];
+const rows: readonly Row[] = [oneChange, largeWorld, manyPeers, start, adoption, repair, slowRepair, memory];
 
 const { values } = parseArgs({ options: { only: { type: "string" }, json: { type: "boolean", default: false } } });
 const chosen = rows.filter(({ name }) => values.only === undefined || values.only === name);

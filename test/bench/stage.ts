@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Host } from "../../src/lab/host.ts";
 import { createLab, type Lab } from "../../src/lab/lab.ts";
 import type { Client } from "../../src/store/client.ts";
@@ -81,11 +82,9 @@ export async function install(
 export async function converge({ agent }: Pick<Installation, "agent">): Promise<void> {
   await agent.start();
   await agent.ready();
-  for (;;) {
-    const { networks } = await agent.status();
-    if (networks.some((each) => each.member && each.observed === each.converged && each.failed.length === 0)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  // It is ready with what is declared; only then it joins, and has more to do.
+  while (!(await agent.isMember(net))) await pause(20);
+  while ((await agent.planned()) > 0) await pause(20);
 }
 
 /** Paths under which the witness finds a host's own namespace and its network's. */

@@ -1,12 +1,13 @@
 import { openSync } from "node:fs";
-import { connect } from "../../../src/store/client.ts";
+import type { IWatchResponse } from "etcd3";
 import { addForwarding, addNeighbour } from "../../../src/kernel/netlink/neighbour-messages.ts";
 import { addRoute } from "../../../src/kernel/netlink/route-messages.ts";
 import { MessageWriter } from "../../../src/kernel/netlink/writer.ts";
 import { type Cidr, hostPrefix, type Ip } from "../../../src/model/address.ts";
-import { elementBatch } from "./element.ts";
-import { openSender } from "./sender.ts";
+import { connect } from "../../../src/store/client.ts";
 import { peerAt, strayAt } from "../world.ts";
+import { element, transaction } from "./element.ts";
+import { openSender } from "./sender.ts";
 
 /**
  * What no agent can beat on this machine: the callback of a raw watch stream sends netlink messages that lie ready, in
@@ -24,38 +25,39 @@ const [endpoint, prefix, namespace, source, via, count] = process.argv.slice(2) 
 ];
 const sender = openSender(openSync(namespace, "r"));
 const tunnel = sender.indexOf("vx0");
-const containers = Array.from({ length: Number(count) }, (_, n) => routeTo(hostPrefix(strayAt(n)), via).finish());
+const containers = Array.from({ length: Number(count) }, (_, n) => routeTo(hostPrefix(strayAt(n)), via));
 const peers = Array.from({ length: Number(count) }, (_, n) => {
   const { address, mac, underlay, block } = peerAt(n);
   const writer = new MessageWriter();
   addNeighbour(writer, tunnel, address, mac);
   addForwarding(writer, tunnel, mac, underlay);
-  return { element: elementBatch(underlay), rows: routeTo(block, address, writer).finish() };
+  return { element: element(underlay), rows: Buffer.concat([writer.finish(), routeTo(block, address)]) };
 });
 
 const client = connect({ endpoints: [endpoint], prefix });
 const { start, end } = client.rangeOf("");
 const stream = await client.etcd.watchClient.watch();
-stream.on("data", ({ created, events }) => {
+stream.on("data", ({ created, events }: IWatchResponse) => {
   if (created) process.stdout.write("ready\n");
+  const rows: Uint8Array[] = [];
+  const elements: Uint8Array[] = [];
   for (const { kv } of events) {
-    const [, sort, n] = /\/([cp])(\d+)$/.exec(kv.key.toString("latin1")) ?? [];
-    if (sort === "c") sender.send(containers[Number(n)]!);
-    // Of a new host's three records the last has its name at the end too, and a block's has not.
-    if (sort !== "p" || !kv.key.includes("/members/")) continue;
+    // Of a new host's three records the member's alone counts.
+    const [, sort, n] = /\/(containers\/.*\/c|members\/p)(\d+)$/.exec(kv.key.toString("latin1")) ?? [];
+    if (sort?.startsWith("c")) rows.push(containers[Number(n)]!);
+    if (sort !== "members/p") continue;
     const peer = peers[Number(n)]!;
-    sender.sendFilter(peer.element);
-    sender.send(peer.rows);
+    elements.push(peer.element);
+    rows.push(peer.rows);
   }
+  if (elements.length > 0) sender.sendFilter(transaction(elements));
+  if (rows.length > 0) sender.send(rows.length === 1 ? rows[0]! : Buffer.concat(rows));
 });
 stream.write({ create_request: { key: start, range_end: end, progress_notify: true, fragment: true } });
 
-function routeTo(dst: Cidr, gateway: Ip, writer = new MessageWriter()): MessageWriter {
-  addRoute(
-    writer,
-    { type: "unicast", dst, dev: "vx0", via: gateway, onlink: true, src: source, scope: "global" },
-    tunnel,
-    false,
-  );
-  return writer;
+function routeTo(dst: Cidr, gateway: Ip): Uint8Array {
+  const writer = new MessageWriter();
+  const route = { type: "unicast", dst, dev: "vx0", via: gateway, onlink: true, src: source, scope: "global" } as const;
+  addRoute(writer, route, tunnel, false);
+  return writer.finish();
 }

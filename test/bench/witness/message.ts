@@ -3,7 +3,13 @@ export function describe(protocol: number, bytes: Uint8Array): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: string[] = [];
   for (let at = 0; at + 16 <= bytes.length; at += aligned(view.getUint32(at, true))) {
-    const message = { type: view.getUint16(at + 4, true), at: at + 16, end: at + view.getUint32(at, true), view, bytes };
+    const message = {
+      type: view.getUint16(at + 4, true),
+      at: at + 16,
+      end: at + view.getUint32(at, true),
+      view,
+      bytes,
+    };
     found.push(...(protocol === 0 ? describeRoute(message) : describeNftables(message)));
   }
   return found;
@@ -42,7 +48,9 @@ function describeRoute(message: Message): string[] {
       const isPermanent = (view.getUint16(at + 8, true) & 0x80) !== 0;
       if (type === 28 && !isPermanent) return [];
       const isBridge = bytes[at] === 7;
-      const what = isBridge ? `fdb ${macOf(attribute(message, 12, 2))}` : `neighbour ${ipOf(attribute(message, 12, 1))}`;
+      const what = isBridge
+        ? `fdb ${macOf(attribute(message, 12, 2))}`
+        : `neighbour ${ipOf(attribute(message, 12, 1))}`;
       return [`${sign(type === 28)} ${what}`];
     }
     default:

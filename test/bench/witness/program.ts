@@ -39,7 +39,7 @@ let input = "";
 
 for (;;) {
   const fds = new Int32Array(2 * (ears.length + 1));
-  [0, ...ears.map(({ fd }) => fd)].forEach((fd, at) => fds.set([fd, POLLIN], 2 * at));
+  for (const [at, fd] of [0, ...ears.map((ear) => ear.fd)].entries()) fds.set([fd, POLLIN], 2 * at);
   const ready: number = poll(fds, ears.length + 1, heard.length > 0 ? quietMs : 1000);
   if (ready === 0) tell();
   ears.forEach((ear, at) => {
