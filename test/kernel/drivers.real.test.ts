@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Kind, kinds, type Row, type Scope } from "../../src/desired/rows.ts";
 import { openDrivers } from "../../src/kernel/drivers.ts";
@@ -184,10 +184,15 @@ describe("a network's rows", () => {
 
   test("are followed: whatever somebody deletes is told", async () => {
     const { net } = await plane();
+    const mortal = ip("10.42.3.1");
+    await addAll(drivers, [
+      row("neighbour", net.scope, `vx0 ${mortal}`, { dev: "vx0", ip: mortal, lladdr: remote.vtep }),
+    ]);
     const deletions: [kind: Kind, key: string, command: string][] = [
       ["route", "10.42.2.0/24", "ip route del 10.42.2.0/24"],
       ["fdb", `vx0 ${remote.vtep}`, `bridge fdb del ${remote.vtep} dev vx0 dst ${remote.underlay} self`],
       ["neighbour", `vx0 ${remote.agent}`, `ip neigh del ${remote.agent} dev vx0`],
+      ["neighbour", `vx0 ${mortal}`, `ip neigh change ${mortal} lladdr ${remote.vtep} dev vx0 nud reachable`],
       ["address", "br0 10.42.1.1/32", "ip addr del 10.42.1.1/32 dev br0"],
       ["link", "vx0", "ip link del vx0"],
     ];
@@ -356,6 +361,32 @@ describe("a pair", () => {
     expect(await apply(drivers, "add", find("link", "vx0"))).toBeUndefined();
     expect(witness("ip", net.name, "link", "show", "vx0")).toMatchObject([{ linkinfo: { info_kind: "vxlan" } }]);
   });
+});
+
+test("a bridge keeps its MTU whatever port comes or goes", async () => {
+  const net = await freshNamespace(kernel);
+  // The default, which the kernel does not count as set by anybody.
+  await addAll(drivers, [row("link", net.scope, "br0", { type: "bridge", mtu: 1500, up: true })]);
+  net.run("ip", "link", "add", "port", "mtu", "1400", "master", "br0", "type", "veth", "peer", "name", "far");
+  expect(witness("ip", net.name, "link", "show", "br0")).toMatchObject([{ mtu: 1500 }]);
+  net.run("ip", "link", "del", "port");
+  expect(witness("ip", net.name, "link", "show", "br0")).toMatchObject([{ mtu: 1500 }]);
+});
+
+test("a container's namespace is let go when nothing of ours is left inside", async () => {
+  const { container, net, find } = await plane();
+  const held = () =>
+    readdirSync("/proc/self/fd").filter((fd) => {
+      // The descriptor of this very listing is gone by now.
+      const file = statSync(`/proc/self/fd/${fd}`, { throwIfNoEntry: false });
+      return file?.ino === statSync(container.path).ino;
+    });
+  expect(held()).toHaveLength(1);
+  await removeAll(drivers, [find("link", "skc1")]);
+  await expect.poll(held, { timeout: 10_000 }).toEqual([]);
+  await addAll(drivers, [find("link", "skc1"), find("link", "eth0")]);
+  expect((await drivers.link.list(container.scope)).map(({ key }) => key)).toEqual(["eth0"]);
+  expect(net.run("ip", "link")).toContain("skc1");
 });
 
 describe("many rows", () => {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -58,6 +58,29 @@ describe("a scope", () => {
     run("ip", "netns", "add", container.name);
     container.ip("link", "add", "second", "type", "bridge");
     expect(await linkNames(container.scope)).toEqual(["lo", "second"]);
+  });
+
+  test("of a process is followed where the process goes", async () => {
+    const [first, second] = [freshContainer(), freshContainer()];
+    second.ip("link", "add", "second", "type", "bridge");
+    const processes = await openKernel({ namespaceDirectories: ["/proc"] });
+    onTestFinished(() => processes.close());
+    const script = `read -r go; exec nsenter --net=${second.path} sleep infinity`;
+    const child = spawn("nsenter", [`--net=${first.path}`, "sh", "-c", script], {
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    onTestFinished(() => void child.kill());
+    const path = `/proc/${child.pid}/ns/net`;
+    const isIn = ({ path: other }: { path: string }) => statSync(path).ino === statSync(other).ino;
+    await expect.poll(() => isIn(first)).toBe(true);
+    const links = async () => {
+      const answer = await processes.dump(`at:${path}`, dumpLinks());
+      return answer.ok ? readLinks(answer.value).map(({ name }) => name) : answer.failure.code;
+    };
+    expect(await links()).toEqual(["lo"]);
+    child.stdin?.write("\n");
+    while (!isIn(second)) await new Promise((resolve) => setImmediate(resolve));
+    expect(await links()).toEqual(["lo", "second"]);
   });
 
   test("that is forgotten does not keep its namespace alive", async () => {
