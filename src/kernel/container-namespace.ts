@@ -14,6 +14,8 @@ const NS_GET_NSTYPE = 0xb703;
 const NET_NS_INIT_INO = 0xeffffff9;
 /** The kernel's PATH_MAX is 4096; aliases carry the path, and they end at 255. */
 const longestPath = 200;
+/** Without spaces, which part the words of an alias. */
+const plainPath = /^\/[\x21-\x7e]+$/;
 /** As many as the kernel follows (MAXSYMLINKS). */
 const mostLinks = 40;
 
@@ -35,8 +37,8 @@ export class NamespaceError extends Error {
  * @returns a descriptor for setns.
  */
 export function openContainerNamespace(libc: Libc, path: string, directories: readonly string[]): number {
-  if (!path.startsWith("/") || path.includes("\0") || path.length > longestPath) {
-    throw forbidden(path, `an absolute path of at most ${longestPath} characters`, `${path.length} characters`);
+  if (!plainPath.test(path) || path.length > longestPath) {
+    throw forbidden(path, `an absolute path of at most ${longestPath} printable ASCII characters without spaces`, path);
   }
   const real = resolved(path);
   if (!directories.some((directory) => isBelow(real, directory))) {

@@ -41,10 +41,11 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
   });
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   port.on("message", receive);
-  worker.on("error", (error) =>
-    fail(new Error("Cannot go on without the kernel's Worker: it threw", { cause: error })),
-  );
-  worker.on("exit", () => fail(new Error("Cannot call the kernel: its Worker has ended")));
+  worker.on("error", (cause) => die(new Error("Cannot go on without the kernel's Worker: it threw", { cause })));
+  worker.on("exit", () => {
+    if (!isClosed) die(new Error("Cannot go on without the kernel's Worker: it has ended"));
+    end(new Error("Cannot call the kernel: it is closed"));
+  });
 
   const wakeDescriptor = (await greeting) as number;
   const one = new Uint8Array(new BigUint64Array([1n]).buffer);
@@ -98,7 +99,14 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     writeSync(wakeDescriptor, one);
   }
 
-  function fail(error: Error): void {
+  /** Before it is open the caller hears of it; after, nobody could go on: rows stay, and a new process adopts them. */
+  function die(error: Error): void {
+    const isOpen = !callers.has(hello);
+    end(error);
+    if (isOpen) throw error;
+  }
+
+  function end(error: Error): void {
     isClosed = true;
     process.off("exit", wakeToStop);
     for (const { reject } of callers.values()) reject(error);

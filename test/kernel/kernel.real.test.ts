@@ -168,6 +168,8 @@ describe("a container's namespace is refused", () => {
       "/etc/hostname",
       `/run/netns/../../etc/hostname`,
       "run/netns/x",
+      `${container.path} `,
+      `${container.path}\0`,
       `/run/netns/${"x".repeat(300)}`,
     ])
       expect(await linkNames(`at:${path}`)).toBe("NETNS_FORBIDDEN");
@@ -248,6 +250,27 @@ describe("the process ends", () => {
   ])("%s", async (_how, script, code) => {
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
     expect(await once(child, "exit")).toEqual([code, null]);
+  });
+
+  test("when the Worker throws, since nobody could go on", async () => {
+    const script = `
+      import { closeSync, readdirSync, readlinkSync } from "node:fs";
+      const files = readdirSync("/proc/self/fd");
+      ${opened}
+      const link = (fd) => { try { return readlinkSync("/proc/self/fd/" + fd); } catch { return ""; } };
+      const added = readdirSync("/proc/self/fd").filter((fd) => !files.includes(fd) && link(fd).includes("eventfd"));
+      // The last is the one that wakes the Worker.
+      closeSync(Math.max(...added.map(Number)));
+      setInterval(() => undefined, 1000);`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let said = "";
+    child.stderr.on("data", (text) => {
+      said += text;
+    });
+    expect(await once(child, "close")).toEqual([1, null]);
+    expect(said).toContain("Cannot go on without the kernel's Worker: it threw");
   });
 
   test("also when built, where the Worker is a .js file", async () => {
