@@ -34,7 +34,7 @@ export function etcdOptions(options: ConnectOptions): IOptions {
       // gRPC's own back-off, 1 s to 2 min, would rule over ours.
       "grpc.initial_reconnect_backoff_ms": 100,
       "grpc.max_reconnect_backoff_ms": 1_000,
-      // A channel made anew after a deaf connection must not be handed the same connection out of the shared pool.
+      // Otherwise gRPC shares connections among all clients of the process, and keeps a deaf one as long as any of them uses it.
       "grpc.use_local_subchannel_pool": 1,
       // 64 KB a round trip otherwise: slow lists over long lines.
       "grpc-node.flow_control_window": 4 << 20,

@@ -6,7 +6,7 @@ import { Follower } from "./follower.ts";
 export interface ListWatchOptions {
   /** Each emission asks etcd how far the watch is, answered by a `progress` event; see there how sure it is. */
   ask$?: Observable<unknown>;
-  /** Keys a page, 1,000 unless told otherwise; halved while lists fail. */
+  /** Keys a page, 2,000 unless told otherwise; halved while lists fail. */
   pageSize?: number;
   /** Milliseconds of silence after which a watch is asked whether it is alive, and until its answer is missed: 5 s and 3 s. */
   quietMs?: number;
@@ -30,7 +30,7 @@ export function listWatch(
     const follower = new Follower({
       client,
       range: client.rangeOf(prefix),
-      pageSize: options.pageSize ?? 1_000,
+      pageSize: options.pageSize ?? 2_000,
       quietMs: options.quietMs ?? 5_000,
       answerMs: options.answerMs ?? 3_000,
       retryMs: options.retryMs ?? [100, 5_000],

@@ -36,7 +36,8 @@ export function startListing(rewritten: boolean): Listing {
 
 /**
  * One page. All pages of a list are read at one revision; the list fails with `compacted` when etcd has dropped it
- * meanwhile. In one shot 100,000 keys stall the event loop for half a second; in pages of 1,000, 40-90 ms at most.
+ * meanwhile. 100,000 keys of 200 B in one shot stall the event loop for half a second; in pages of 2,000 they take 1.0 s and
+ * stall it 50 ms at most; in pages of 500, 2.1 s, since etcd counts the rest of the keys for every page.
  */
 export async function readPage(client: Client, range: KeyRange, limit: number, cursor?: Cursor): Promise<Page> {
   // The key right behind another is that key and a NUL.
