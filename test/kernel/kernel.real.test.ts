@@ -135,7 +135,7 @@ describe("a container's namespace is refused", () => {
   test.each(refused)("%s", async (_what, make) => {
     const path = `/run/netns/${freshContainer().name}-x`;
     onTestFinished(() => {
-      spawnSync("umount", [path]);
+      spawnSync("umount", ["--lazy", path]);
       rmSync(path, { force: true });
     });
     make(path);
@@ -149,7 +149,7 @@ describe("a container's namespace is refused", () => {
     const link = `/run/netns/${freshContainer().name}-l`;
     const mount = `/run/netns/${freshContainer().name}-m`;
     onTestFinished(() => {
-      spawnSync("umount", [mount]);
+      spawnSync("umount", ["--lazy", mount]);
       for (const path of [link, mount]) rmSync(path, { force: true });
     });
     symlinkSync(`/run/netns/${fresh.name}`, link);
@@ -180,7 +180,7 @@ describe("a container's namespace is refused", () => {
     const container = freshContainer();
     const path = `${container.path}-late`;
     onTestFinished(() => {
-      spawnSync("umount", [path]);
+      spawnSync("umount", ["--lazy", path]);
       rmSync(path, { force: true });
     });
     writeFileSync(path, "");
