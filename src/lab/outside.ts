@@ -11,7 +11,7 @@ import { ipBatch } from "./wire.ts";
 export interface Outside extends Place {
   /** An address on nobody's segment; answers pings. */
   readonly address: Ip;
-  /** Starts a web server that answers with the address it is asked from; resolves with its URL. */
+  /** Starts a web server that answers with the address it is asked from, if it does not run; resolves with its URL. */
   serve(): Promise<string>;
 }
 
@@ -31,7 +31,7 @@ export async function openOutside(place: Place, directory: string): Promise<Outs
     ...place,
     address: somewhere,
     async serve() {
-      await rm(socket, { force: true });
+      if (daemon.pid() === undefined) await rm(socket, { force: true }); // left by kill; one that serves made its own
       await daemon.start();
       await daemon.whileRunning((signal) => appears(socket, signal));
       return `http://${somewhere}/`;
