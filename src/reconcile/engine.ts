@@ -64,6 +64,8 @@ export interface EngineOptions {
   random?: () => number;
   /** Fewer removals than this are never held by the brake. Default 10. */
   brakeFloor?: number;
+  /** Every scope is listed once in this many ms, for what no notice told of. Default 60,000; Infinity for never. */
+  sweepMs?: number;
   /** How long one driver may take before all others go on without it. Default 5,000. */
   patienceMs?: number;
 }

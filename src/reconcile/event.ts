@@ -33,5 +33,8 @@ export type EngineEvent =
   | { type: "unlisted"; kind: Kind; scope: Scope; message: string; attempt: number; retryMs: number }
   /** A driver does not answer: the scope is left alone until it does, all others go on. */
   | { type: "stalled"; kind: Kind; scope: Scope; rows: number; ms: number }
-  /** Rounds ended and nothing is dirty; `rows` are ours in the kernel, `waiting` ones failed and will be tried again. */
+  /**
+   * Rounds ended and nothing is dirty; `rows` are ours in the kernel, `waiting` ones failed and will be tried again,
+   * `writes` went through.
+   */
   | { type: "converged"; rows: number; waiting: number; writes: number; ms: number };

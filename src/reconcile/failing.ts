@@ -1,7 +1,7 @@
 import type { Scope } from "../desired/rows.ts";
 import type { Cause } from "./event.ts";
 import type { Failure } from "./kind.ts";
-import { opens, stepOf } from "./order.ts";
+import { comesAfter, opens } from "./order.ts";
 import type { State } from "./state.ts";
 import { type Entry, observed, type Value } from "./table.ts";
 import type { Pacing, Trouble } from "./troubles.ts";
@@ -34,8 +34,7 @@ export function wakeWaiting(state: State, scope: Scope): void {
 /** The row is there: what comes after it in its scope, or in its units, may have failed for want of it. */
 export function wakeDependents(state: State, entry: Entry): void {
   if (state.troubles.size === 0) return;
-  const step = stepOf(entry);
-  const depends = (trouble: Trouble, other: Entry) => stepOf(other) > step && trouble.failure.code !== contested;
+  const depends = (trouble: Trouble, other: Entry) => comesAfter(other, entry) && trouble.failure.code !== contested;
   for (const scope of opens(entry))
     for (const [other, trouble] of state.troubles.in(scope))
       if (depends(trouble, other)) state.troubles.wake(other, trouble);

@@ -82,9 +82,10 @@ async function ask({ partition: { driver, scope }, errands }: Batch): Promise<(F
 }
 
 function done(state: State, { entry, operation, cause }: Errand): void {
-  const { clock, table, tell, troubles } = state;
+  const { clock, series, table, tell, troubles } = state;
   const isDisturbed = land(entry) && !holds(entry, outcome(operation));
   troubles.clear(entry);
+  if (series) series.writes++;
   const ms = clock.now() - cause.at;
   const { verb } = operation;
   if (verb === "remove") tell({ type: "removed", row: operation.row, cause, ms });

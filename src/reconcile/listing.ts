@@ -4,6 +4,7 @@ import { see } from "./drift.ts";
 import type { Cause } from "./event.ts";
 import type { Observed } from "./kind.ts";
 import { isListable, patiently, type State, unpark } from "./state.ts";
+import { routine } from "./sweep.ts";
 import type { Entry, Partition, Staleness } from "./table.ts";
 
 /** A partition to look at; `keys` where only these rows of it matter. */
@@ -54,7 +55,7 @@ async function lookInto(state: State, scope: Scope, looks: Look[]): Promise<void
   const begun = state.clock.now();
   const counts = await Promise.all(looks.map((each) => lookAt(state, each)));
   const rows = counts.reduce((sum, count) => sum + count, 0);
-  const whole = looks.find(({ keys }) => keys === undefined);
+  const whole = looks.find(({ keys, why }) => keys === undefined && why !== routine);
   if (whole) state.tell({ type: "relisted", why: whole.why, scope, rows, ms: state.clock.now() - begun });
   state.wake();
 }

@@ -25,6 +25,12 @@ export function placeOf(entry: Entry): number {
   return value.object === "set" ? 0 : 3;
 }
 
+/** Whether the row is made after the other, and so may need it. */
+export function comesAfter(entry: Entry, other: Entry): boolean {
+  const steps = stepOf(entry) - stepOf(other);
+  return steps > 0 || (steps === 0 && placeOf(entry) > placeOf(other));
+}
+
 /** The scopes whose rows may go through once this row is there. */
 export function opens(entry: Entry): Scope[] {
   const { kind, scope } = entry.partition;

@@ -77,10 +77,7 @@ function batchesOf(state: State, step: Entry[], direction: Direction): Batch[] {
     if (errands) errands.push({ entry, operation, cause });
     else batches.set(partition, [{ entry, operation, cause }]);
   }
-  return [...batches].map(([partition, errands]) => {
-    if (state.series) state.series.writes += errands.length;
-    return { partition, errands, state: "underway" };
-  });
+  return [...batches].map(([partition, errands]) => ({ partition, errands, state: "underway" }));
 }
 
 function make(state: State, entry: Entry): Operation | undefined {

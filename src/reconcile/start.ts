@@ -11,12 +11,16 @@ import { Loop } from "./loop.ts";
 import { plan } from "./plan.ts";
 import { hasWork, round } from "./round.ts";
 import type { State } from "./state.ts";
+import { sweep } from "./sweep.ts";
 import { type Entry, observed, Table, type Value } from "./table.ts";
 import { Troubles } from "./troubles.ts";
 import { unitsOf, Wishes, wishedRow } from "./wishes.ts";
 
 /** A netlink batch takes milliseconds, the RTNL lock 265 ms at worst; what takes this long may take for ever. */
 const defaultPatience = 5_000;
+
+/** 100,000 rows take some 50 ms to list and compare, so a sweep a minute costs a thousandth of a core. */
+const defaultSweep = 60_000;
 
 /** How often `clear` tries again what would not go. */
 const clearAttempts = 5;
@@ -30,11 +34,14 @@ class Reconciler implements Engine {
   readonly #state: State;
   readonly #loop: Loop;
   readonly #begun = Promise.withResolvers<void>();
+  readonly #sweepMs: number;
   #subscriptions: { unsubscribe(): void }[] = [];
+  #endSweep = (): void => {};
 
   constructor({ drivers, tell, ...options }: EngineOptions) {
     const {
       clock = systemClock,
+      sweepMs = defaultSweep,
       random = Math.random,
       brakeFloor = defaultFloor,
       patienceMs = defaultPatience,
@@ -45,6 +52,7 @@ class Reconciler implements Engine {
       this.#loop.wake();
     };
     this.#drivers = drivers;
+    this.#sweepMs = sweepMs;
     this.#state = {
       table,
       wishes: new Wishes(table, tell),
@@ -163,6 +171,7 @@ class Reconciler implements Engine {
     for (const { cancel } of state.unlisted.values()) cancel();
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#subscriptions = [];
+    this.#endSweep();
     state.giveUp?.();
     this.#begun.resolve();
     await this.#loop.idle();
@@ -172,7 +181,10 @@ class Reconciler implements Engine {
     const { table } = this.#state;
     const isFirst = this.#state.mode === "waiting";
     this.#state.mode = mode;
-    if (isFirst) this.#follow();
+    if (isFirst) {
+      this.#follow();
+      this.#endSweep = sweep(this.#state, this.#sweepMs);
+    }
     for (const scope of new Set([...scopes, ...table.scopes()]))
       for (const kind of kinds) {
         const partition = table.partition(kind, scope);

@@ -85,11 +85,15 @@ export class Troubles {
     return this.#scopes.get(scope) ?? [];
   }
 
-  /** What it lacked may be there now: try at once, or as soon as the least pause since the last try is over. */
+  /**
+   * What it lacked may be there now: try at once, or, after the first time, as soon as the least pause is over. At once,
+   * since the kernel tells of a deleted link's rows before it tells of the link: they fail first, and the link follows.
+   */
   wake(entry: Entry, trouble: Trouble): void {
     if (entry.flight !== "none") return;
     const now = this.#clock.now();
-    trouble.retryAt = Math.min(trouble.retryAt, Math.max(now, trouble.triedAt + leastPause));
+    const earliest = trouble.triedAt + (trouble.attempt > 1 ? leastPause : 0);
+    trouble.retryAt = Math.min(trouble.retryAt, Math.max(now, earliest));
     if (trouble.retryAt <= now) this.#retry(entry);
     else this.#arm(trouble.retryAt);
   }

@@ -1,4 +1,4 @@
-import { Observable, Subject } from "rxjs";
+import { NEVER, Observable, Subject } from "rxjs";
 import { describe, expect, test } from "vitest";
 import { kinds, type Row } from "../../src/desired/rows.ts";
 import { fakeKernel } from "../../src/kernel/fake.ts";
@@ -324,6 +324,25 @@ describe("lists", () => {
     await engine.settled();
     expect(kernel.print()).toBe(print(scene));
     expect(told("relisted").map(({ scope }) => scope)).toContain("net:blue");
+  });
+
+  test("what nobody told of is found by the sweep, within its time", async () => {
+    const kernel = fakeKernel();
+    const deaf = kinds.map((kind) => [kind, { ...kernel.drivers[kind], notices$: NEVER }]);
+    const { engine, clock, wishAll, told } = rig({ kernel, drivers: Object.fromEntries(deaf), sweepMs: 60_000 });
+    wishAll(scene);
+    await engine.start(scopes);
+    const listed = told("relisted").length;
+    kernel.remove(route);
+    for (let seconds = 0; seconds < 60; seconds++) {
+      clock.advance(1_000);
+      await engine.settled();
+    }
+    expect(kernel.print()).toBe(print(scene));
+    expect(told("repaired").length).toBe(1);
+    expect(told("relisted").length).toBe(listed);
+    await engine.stop();
+    expect(clock.pending).toBe(0);
   });
 
   test("rows that only reading finds are read when first wished, and written only where they differ", async () => {

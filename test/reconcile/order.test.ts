@@ -133,6 +133,24 @@ describe("order", () => {
     expect(kernel.print()).toBe("");
   });
 
+  test.each([
+    ["an FDB row", "its device", { kind: "fdb", key: "vx0 0e:53:0a:2a:02:01" }, { kind: "link", key: "vx0" }],
+    ["a port", "its bridge", { kind: "link", key: "skcweb" }, { kind: "link", key: "br0" }],
+  ] as const)("%s that failed for want of %s goes on at once when that is back", async (_row, _need, row, need) => {
+    const { engine, kernel, wishAll } = rig();
+    const scene = { blue: { mtu: 1450, peers: { h2: 0 }, containers: { web: 0 } } };
+    wishAll(scene);
+    await engine.start(scopes);
+    kernel.failNext(row.kind, refused);
+    kernel.remove({ scope: "net:blue", ...row });
+    await engine.settled();
+    expect(engine.failures()[0]?.row).toMatchObject(row);
+    kernel.remove({ scope: "net:blue", ...need });
+    await engine.settled();
+    expect(engine.failures()).toEqual([]);
+    expect(kernel.print()).toBe(print(scene));
+  });
+
   test("scopes of one kind go side by side, kinds one after another", async () => {
     const kernel = fakeKernel();
     const under = new Set<string>();

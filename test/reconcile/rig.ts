@@ -32,7 +32,7 @@ export function rig(options: Partial<EngineOptions> & { kernel?: FakeKernel } = 
   const clock = new FakeClock();
   const events: EngineEvent[] = [];
   const tell = (event: EngineEvent) => void events.push(event);
-  const engine = createEngine({ drivers: kernel.drivers, tell, clock, random: () => 0.5, ...rest });
+  const engine = createEngine({ drivers: kernel.drivers, tell, clock, random: () => 0.5, sweepMs: Infinity, ...rest });
   const told: Rig["told"] = (type) => events.filter((event) => event.type === type) as never;
   const wish: Rig["wish"] = (...wishes) => {
     for (const [unit, rows] of wishes) engine.wish(unit, rows, cause(clock, rows));
