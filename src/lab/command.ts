@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
 import { CliError, exit } from "../cli/exit.ts";
+import { table } from "../cli/table.ts";
 import { environmentOf } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Host, hostPlace } from "./host.ts";
@@ -47,9 +48,13 @@ function telling<Args extends unknown[]>(action: (...args: Args) => Promise<void
   };
 }
 
+/** An agent takes 90 MB, and a quarter of a second of one core to start. */
+const mostHosts = 32;
+
 function count(text: string): number {
-  if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError(`Expected a number from 1, got "${text}".`);
-  return Number(text);
+  const hosts = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (hosts >= 1 && hosts <= mostHosts) return hosts;
+  throw new InvalidArgumentError(`Expected a number from 1 to ${mostHosts}, got "${text}".`);
 }
 
 async function up({ name, hosts, agents }: { name: string; hosts: number; agents: boolean }): Promise<void> {
@@ -75,8 +80,10 @@ async function startAgent(host: Host): Promise<void> {
 }
 
 function firstSteps(name: string): string[] {
+  // Out of a clone there is no `skein` on PATH.
+  const skein = process.env.npm_lifecycle_event === "skein" ? "npm run -s skein --" : "skein";
   const flag = name === "lab" ? "" : `--name ${name} `;
-  const on = `skein lab exec ${flag}h1 --`;
+  const on = `${skein} lab exec ${flag}h1 --`;
   const network = '{"cidr":"10.42.0.0/16","backend":{"type":"vxlan","vni":1042}}';
   const container = '{"name":"web","ip":"10.42.64.98","netns":"/run/netns/web"}';
   return [
@@ -85,7 +92,7 @@ function firstSteps(name: string): string[] {
     `${on} etcdctl put /skein/v1/keyspaces/blue/containers/h1/web '${container}'`,
     `${on} ip netns exec web ip addr`,
     `${on} skein status`,
-    `skein lab down ${flag}`.trim(),
+    `${skein} lab down ${flag}`.trim(),
   ];
 }
 
@@ -122,11 +129,15 @@ async function down({ name }: { name: string }): Promise<void> {
 async function list({ json }: { json?: boolean }): Promise<void> {
   const states = await listStates();
   if (json) return console.log(JSON.stringify(states));
-  for (const state of states)
-    console.log(`${state.name}\t${await condition(state)}\t${Object.keys(state.holders).join(" ")}`);
+  const rows = states.map(async (state) => [
+    state.name,
+    await condition(state),
+    Object.keys(state.holders).sort().join(" "),
+  ]);
+  console.log(table(["LAB", "STATE", "HOSTS"], await Promise.all(rows)));
 }
 
 async function condition(state: LabState): Promise<string> {
-  if (state.owner === undefined) return "kept";
-  return (await isOrphan(state)) ? "left behind" : `of process ${state.owner.pid}`;
+  if (state.owner === undefined) return "kept until down";
+  return (await isOrphan(state)) ? "left behind" : `ends with process ${state.owner.pid}`;
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Cidr, cidr } from "../model/address.ts";
+import { isName } from "../model/keys.ts";
 import { agentOn } from "./agent.ts";
 import { startBroom } from "./broom.ts";
 import { type Capture, startCapture } from "./capture.ts";
@@ -56,13 +57,17 @@ export async function createLab(options: LabOptions): Promise<Lab> {
     throw new LabError("NOT_ROOT", `Cannot create lab: expected to run as root, got user ${process.getuid?.()}`);
   const segment = segmentOf(options.subnet ?? cidr("10.99.0.0/24"), options.hosts);
   await removeOrphans();
-  const name = options.name ?? `${process.pid}-${randomBytes(3).toString("hex")}`;
+  const random = randomBytes(3).toString("hex");
+  const name = options.name ?? `${process.pid}-${random}`;
+  if (!isName(name))
+    throw new LabError("BAD_NAME", `Cannot create lab: expected a name of letters and digits, got "${name}"`);
   const owner = { pid: process.pid, startTime: (await startTime(process.pid)) ?? "" };
-  const directory = await mkdtemp(join(tmpdir(), `skein-lab-${name}-`));
+  const directory = join(tmpdir(), `skein-lab-${name}-${random}`);
   const state: LabState = { name, owner, directory, etcd: `http://${segment.wire}:2379`, holders: {} };
   await createState(state);
   const broom = startBroom(state);
   try {
+    await mkdir(directory, { mode: 0o700 });
     const parts = await build(state, segment, options.hosts);
     await updateState(state);
     return { name, directory, ...parts, keep, close: () => broom.sweep() };
@@ -103,7 +108,10 @@ async function build(state: LabState, segment: Segment, count: number): Promise<
     return openOutside(here, state.directory);
   };
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  const [outside, hosts] = await Promise.all([openGateway(), Promise.all(numbers.map(openHost)), etcd.start()]);
+  const opening = [openGateway(), etcd.start(), ...numbers.map(openHost)] as const;
+  // All are waited for: one that went on after another's failure would make what nobody sweeps.
+  await Promise.allSettled(opening);
+  const [outside, , ...hosts] = await Promise.all(opening);
 
   const host = (name: string) => {
     const found = hosts.find((candidate) => candidate.name === name);

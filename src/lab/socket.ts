@@ -20,15 +20,20 @@ export async function appears(path: string, signal: AbortSignal): Promise<void> 
   }
 }
 
+/**
+ * Nobody there, in ways that pass: the file is made by bind() a moment before listen(), and a server that ends drops the
+ * connection a moment before its end is known.
+ */
+const passing: readonly unknown[] = ["ECONNREFUSED", "ECONNRESET", "ENOENT"];
+
 /** Asks a server on a unix socket, which need not be there yet; resolves with the status it answers. */
 export async function answer(socketPath: string, path: string, signal: AbortSignal): Promise<number | undefined> {
-  await appears(socketPath, signal);
   for (;;) {
     try {
+      await appears(socketPath, signal);
       return await get(socketPath, path, signal);
     } catch (error) {
-      // The file is there since bind(), the server since listen(), a few microseconds later.
-      if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED") throw error;
+      if (!passing.includes((error as NodeJS.ErrnoException).code)) throw error;
       await setImmediate();
     }
   }

@@ -31,7 +31,11 @@ export async function createState(state: LabState): Promise<void> {
   try {
     await link(draft, stateFile(state.name));
   } catch (cause) {
-    throw new LabError("NAME_TAKEN", `Cannot create lab: expected an unused name, got "${state.name}"`, cause);
+    throw new LabError(
+      "NAME_TAKEN",
+      `Cannot create lab: expected an unused name, got "${state.name}", which is up`,
+      cause,
+    );
   } finally {
     await unlink(draft);
   }

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createLab } from "../../src/lab/lab.ts";
@@ -27,6 +29,10 @@ async function kill(owner: ChildProcess): Promise<void> {
   const exit = once(owner, "exit");
   owner.kill("SIGKILL");
   await exit;
+}
+
+async function directoriesOf(name: string): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((entry) => entry.startsWith(`skein-lab-${name}-`));
 }
 
 const marked = (name: string) => processesWith("environ", `${markVariable}=${name}`);
@@ -65,9 +71,31 @@ test("a lab whose owner and broom are killed is gone when the next is made", asy
   await next.close();
 });
 
-test("a lab that cannot be built leaves nothing", async () => {
+test("a name that is taken leaves the lab that has it alone, and nothing else", async () => {
   const lab = await createLab({ hosts: 1 });
   await expect(createLab({ hosts: 1, name: lab.name })).rejects.toMatchObject({ code: "NAME_TAKEN" });
   expect(await lab.host("h1").exec("true")).toMatchObject({ code: 0 });
   await lab.close();
+  expect(await directoriesOf(lab.name)).toEqual([]);
+});
+
+test("a lab that cannot be built leaves nothing", async () => {
+  const name = `unlucky-${process.pid}`;
+  const path = process.env.PATH;
+  const bin = await mkdtemp(join(tmpdir(), "skein-test-"));
+  await symlink("/bin/false", join(bin, "etcd"));
+  process.env.PATH = `${bin}:${path}`;
+  try {
+    await expect(createLab({ hosts: 3, name })).rejects.toMatchObject({ code: "DAEMON_ENDED" });
+  } finally {
+    process.env.PATH = path;
+    await rm(bin, { recursive: true });
+  }
+  expect(await marked(name)).toEqual([]);
+  expect(await directoriesOf(name)).toEqual([]);
+  expect(existsSync(stateFile(name))).toBe(false);
+});
+
+test("a name that is no file name is refused", async () => {
+  await expect(createLab({ hosts: 1, name: "../x" })).rejects.toMatchObject({ code: "BAD_NAME" });
 });
