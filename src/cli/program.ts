@@ -89,7 +89,7 @@ Examples:
   etcdctl put /skein/v1/networks/blue '{"cidr":"10.42.0.0/16","backend":{"type":"vxlan","vni":1042}}'
   skein wait --network blue --timeout 10s && echo every host has it
   skein events --json | jq 'select(.type == "drifted")'
-  skein lab up --hosts 3 --agents       several hosts on this machine, to try it out
+  skein lab up --hosts 3       several hosts on this machine, to try it out
 
 Exit codes:
   ${exit.done}  done

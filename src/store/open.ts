@@ -29,7 +29,12 @@ export async function openEtcd(
   });
   return {
     client,
-    description: { endpoints, prefix, embedded: own !== undefined },
+    // Of our own: as etcdctl takes it. It is on no port, since whoever may write there rules the network.
+    description: {
+      endpoints: own ? [own.endpoint.replace("unix:", "unix://")] : endpoints,
+      prefix,
+      embedded: own !== undefined,
+    },
     async close() {
       client.close();
       await own?.stop();

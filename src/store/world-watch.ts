@@ -77,8 +77,8 @@ function advance(state: AreaState, event: StoreEvent): AreaState {
   switch (event.type) {
     case "put":
     case "delete":
-      // Before the list is complete a revision says nothing about the keys not yet told.
-      return state.synced ? { ...state, observed: laterOf(state.observed, event.revision) } : state;
+      // While a list is under way, the first or a later one, a revision says nothing about the keys not yet told.
+      return state.synced && event.via === "watch" ? { ...state, observed: laterOf(state.observed, event.revision) } : state;
     case "synced":
       return { observed: event.revision, synced: true };
     case "progress":
