@@ -31,8 +31,8 @@ export interface Engine {
   /** Lists the kernel and follows it without writing, so that `plan` is true: a dry run. May be repeated, or `start`ed. */
   observe(scopes: readonly Scope[]): Promise<void>;
   /**
-   * The world is complete: list every kind in these scopes and the wished ones, adopt what is right, then converge and
-   * stay. No write comes before. Resolves when settled for the first time.
+   * The world is complete: list every kind in these scopes, and elsewhere the kinds wished there; adopt what is right,
+   * then converge and stay. No write comes before. Resolves when settled for the first time.
    */
   start(scopes: readonly Scope[]): Promise<void>;
   /**
@@ -49,7 +49,10 @@ export interface Engine {
   failures(): readonly FailedRow[];
   /** Resolves when nothing is dirty: every wish is applied, failed with a retry set, or held. */
   settled(): Promise<void>;
-  /** Removes every row of ours from the host, in order, then stops: `skein leave`. `failures` has what would not go. */
+  /**
+   * Removes every row of ours from the host, in order, then stops: `skein leave`. Wishes that still come are not heard;
+   * `failures` has what would not go.
+   */
   clear(): Promise<void>;
   /** Ends loops and timers; rows stay. */
   stop(): Promise<void>;

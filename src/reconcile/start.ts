@@ -37,6 +37,7 @@ class Reconciler implements Engine {
   readonly #sweepMs: number;
   #subscriptions: { unsubscribe(): void }[] = [];
   #endSweep = (): void => {};
+  #isLeaving = false;
 
   constructor({ drivers, tell, ...options }: EngineOptions) {
     const {
@@ -79,6 +80,7 @@ class Reconciler implements Engine {
   }
 
   wish(unit: UnitId, rows: readonly Row[], cause: Cause): void {
+    if (this.#isLeaving) return;
     const { brake, table, troubles, wishes } = this.#state;
     brake.wished();
     for (const entry of wishes.set(unit, rows, cause)) {
@@ -149,6 +151,7 @@ class Reconciler implements Engine {
     const { clock, brake, table, troubles, wishes } = this.#state;
     const cause: Cause = { key: "leave", at: clock.now() };
     for (const unit of wishes.units()) this.wish(unit, [], cause);
+    this.#isLeaving = true;
     brake.release();
     for (const entry of table.entries()) {
       entry.cause = cause;
@@ -185,11 +188,11 @@ class Reconciler implements Engine {
       this.#follow();
       this.#endSweep = sweep(this.#state, this.#sweepMs);
     }
-    for (const scope of new Set([...scopes, ...table.scopes()]))
-      for (const kind of kinds) {
-        const partition = table.partition(kind, scope);
+    for (const scope of scopes) for (const kind of kinds) table.partition(kind, scope);
+    // Elsewhere only kinds that are wished: nine lists for each container would cost more than all the rest.
+    for (const scope of table.scopes())
+      for (const partition of table.partitions(scope))
         if (mode === "observing" || partition.list.state === "never") table.stale.set(partition, { why });
-      }
     this.#begun.resolve();
     this.#loop.wake();
   }

@@ -162,7 +162,9 @@ describe("leaving", () => {
     await engine.start(scopes);
     engine.doubt("relist");
     wish(["network blue", []]);
-    await engine.clear();
+    const cleared = engine.clear();
+    wishAll(scene); // records go on arriving
+    await cleared;
     expect(kernel.print()).toBe("");
     expect(told("removed").at(-1)?.cause.key).toBe("leave");
     expect(clock.pending).toBe(0);
