@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
+import { createNames } from "./dns/names.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
 import { createMembership, leaveWrites } from "./ipam/membership.ts";
 import { openDrivers } from "./kernel/drivers.ts";
@@ -62,6 +63,13 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell,
     lingerMs: config.linger * 1000,
   });
+  const names = createNames({
+    world,
+    host,
+    kernel,
+    resolvConf: config.resolvConf,
+    warn: (message) => tell({ type: "warned", code: "NAMES_DOWN", message }),
+  });
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
@@ -73,12 +81,14 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     engine,
     watch,
     tell,
+    folded: names.take,
     changed(nets, hosts) {
       if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
       convergence.review();
     },
     async complete() {
+      names.start();
       await engine.start(await scopesOf());
       membership.review(world.networks.keys());
       await engine.settled();
@@ -189,6 +199,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     registration.stop();
     publisher.stop();
     await engine.stop();
+    await names.stop();
     await kernel.close();
     await etcd.close();
     events$.complete();

@@ -27,6 +27,8 @@ function objectText(row: Observed): string {
       );
     case "address":
       return `addr ${value.address} dev ${value.dev}`;
+    case "resolver":
+      return `file ${key} { ${value.text.trim().split("\n").join("; ")} }`;
     case "neighbour":
       return `neigh ${value.ip} lladdr ${value.lladdr} dev ${value.dev} nud permanent`;
     case "fdb":

@@ -5,7 +5,8 @@ import { LabError } from "./error.ts";
 /**
  * What a namespace of a lab looks like when it is entered. The mounts below /run are copies of the machine's own: among
  * them are the network namespaces of /run/netns, which would live on here after they were deleted outside. /run/netns is
- * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes.
+ * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes. /etc
+ * is a copy, since the agent writes to /etc/netns there.
  */
 const script = `
 set -e
@@ -14,6 +15,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns
 mount --bind /run/netns /run/netns
 mount --make-shared /run/netns
+cp -a /etc /run/etc
+mount --bind /run/etc /etc
 hostname "$1"
 ip link set lo up
 echo held
