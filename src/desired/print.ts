@@ -29,7 +29,7 @@ function describe(row: Printable): string {
     case "address":
       return `addr ${row.value.address} dev ${row.value.dev}`;
     case "resolver":
-      return `${row.key} ${(/^search .*$/m.exec(row.value.text) ?? [""])[0]}`;
+      return `file ${row.key} ${(/^search .*$/m.exec(row.value.text) ?? [""])[0]}`;
     case "neighbour":
       return `neigh ${row.value.ip} lladdr ${row.value.lladdr} dev ${row.value.dev} nud permanent`;
     case "fdb":
