@@ -173,8 +173,10 @@ test("an answer follows every change, and nothing is left of what went", () => {
     ...(unhealthy && ({ unhealthy } as const)),
   });
   const first = indexOf(ip("10.42.0.2"));
-  const serial = () =>
-    (decoded(ask(changing, "rancher.internal", "SOA")).answers[0]?.data as { serial: number }).serial;
+  const serial = () => {
+    const [start] = decoded(ask(changing, "rancher.internal", "SOA")).answers;
+    return (start as { data: { serial: number } }).data.serial;
+  };
   const before = serial();
   changing.own(first, web(false));
   expect(said(ask(changing, "web.s.rancher.internal"))).toBe("NOERROR 10.42.0.2");
