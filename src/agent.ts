@@ -1,4 +1,4 @@
-import { Subject } from "rxjs";
+import { filter, Subject } from "rxjs";
 import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Underlay } from "./desired/inputs.ts";
@@ -49,7 +49,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
   const underlay = await watchUnderlay(kernel, config.underlay);
   let ready = false;
-  let braked: ReturnType<AgentView["braked"]>;
 
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
@@ -65,7 +64,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => braked !== undefined || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || failuresOf(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -98,7 +97,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     ready: () => ready,
     networks: () => [...world.networks.keys()].sort().map(networkState),
     rejected: () => [...declared.rejected.values()],
-    braked: () => braked,
+    braked: () => engine.braked(),
     plan: () => engine.plan(),
     alive: () => aliveHosts(client),
     release: () => engine.release(),
@@ -108,7 +107,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const publisher = createPublisher({ view, client, tell });
 
   const subscriptions = [
-    events$.subscribe(follow),
+    events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
     watch.batches$.subscribe(flow.take),
     underlay.changes$.subscribe(move),
   ];
@@ -126,13 +125,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell({ type: "underlay", dev: place.dev, address: place.address, mtu: place.mtu, was });
     registration.announce(place);
     flow.become(selfAt(place));
-  }
-
-  /** What the agent itself learns from events. */
-  function follow(event: AgentEvent): void {
-    if (event.type === "braked") braked = { removals: event.removals, rows: event.rows, why: event.why };
-    if (event.type === "released") braked = undefined;
-    if (event.type === "converged") convergence.review();
   }
 
   async function scopesOf(): Promise<Scope[]> {
