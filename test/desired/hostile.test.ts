@@ -282,6 +282,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
   });
 });
 
+it("a claim of an agent's address does not take the agent's block of one address away", () => {
+  const block: [string, unknown] = ["keyspaces/blue/blocks/10.42.1.65-32", { host: "h2" }];
+  expect(effectOf(block, [id, container("10.42.1.65")])).toContain(
+    "+ peer blue h2: route 10.42.1.65/32 via 10.42.1.65",
+  );
+});
+
 describe("of two that claim one thing", () => {
   const [early, late] = [
     put(5n, [id, container("10.42.1.98", "/run/netns/x")]),
