@@ -29,7 +29,10 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ -z "$package" ]; then
   say "building from $here"
-  (cd "$here" && sh deploy/setup.sh && PATH="$here/node_modules/.bin:$PATH" npm run --silent build && npm pack --silent --pack-destination "$scratch" >/dev/null)
+  cd "$here"
+  sh deploy/setup.sh
+  PATH="$here/node_modules/.bin:$PATH" npm run --silent build || { say "cannot build: see above" >&2; exit 1; }
+  npm pack --silent --pack-destination "$scratch" >/dev/null
   package=$(ls "$scratch"/skein-*.tgz)
 fi
 
