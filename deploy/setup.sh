@@ -8,9 +8,9 @@ say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 # etcd is a real one, libnftables1 what the agent loads; nft, ip, ping, traceroute, tcpdump and curl are witnesses, and
-# openssl makes the tests' certificates.
+# openssl makes the tests' certificates, systemd-analyze checks the unit.
 packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping iputils-arping traceroute tcpdump curl openssl
-  procps util-linux kmod"
+  procps util-linux kmod systemd"
 
 missing_packages() {
   for package in $packages; do

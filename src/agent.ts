@@ -4,7 +4,7 @@ import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
-import { createMembership, leaveWrites } from "./ipam/membership.ts";
+import { createMembership, leaveNetwork } from "./ipam/membership.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
@@ -165,12 +165,13 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
   async function leave(): Promise<void> {
+    for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
-    await engine.clear();
     registration.stop();
+    await engine.clear();
     await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
-    for (const net of nets) await client.commit([], leaveWrites(net, { world, self: declared.self() }));
+    for (const net of nets) await leaveNetwork(client, net, { world, self: declared.self() });
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
     await stop();
   }

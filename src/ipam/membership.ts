@@ -6,7 +6,7 @@ import { blockName } from "../model/block.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
-import type { Write } from "../store/transaction.ts";
+import { maxWrites, type Write } from "../store/transaction.ts";
 import { choosePlace } from "./choice.ts";
 
 export interface MembershipOptions {
@@ -108,7 +108,7 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
 
   async function leave(net: string): Promise<boolean> {
     const { world, self } = inputs();
-    await client.commit([], leaveWrites(net, { world, self }));
+    await leaveNetwork(client, net, { world, self });
     tell({ type: "left", net, why: `no container of host ${self.host} is in it` });
     return true;
   }
@@ -122,7 +122,13 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   };
 }
 
-/** What takes this host out of a network: its membership, its blocks, its status. */
+/** Takes this host out of a network. The membership goes with the first transaction, so peers stop sending before blocks are free. */
+export async function leaveNetwork(client: Pick<Client, "commit">, net: string, inputs: Inputs): Promise<void> {
+  const writes = leaveWrites(net, inputs);
+  for (let i = 0; i < writes.length; i += maxWrites) await client.commit([], writes.slice(i, i + maxWrites));
+}
+
+/** What takes this host out of a network: its membership, its status, its blocks. */
 export function leaveWrites(net: string, { world, self }: Inputs): Write[] {
   const blocks = world.keyspaces.get(net)?.blocksByHost.get(self.host) ?? [];
   return [

@@ -140,7 +140,7 @@ it("is silent while etcd is away, and says the newest when it is back", async ()
 
 it("tries again a second after a write failed, and warns once", async () => {
   const { here, told, writes, become } = scene(arrived);
-  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd to do it, got no answer");
+  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd's answer, got none");
   become(at("11"));
   await pass(3_500);
   expect(told.map(({ type }) => type)).toEqual(["warned"]);
