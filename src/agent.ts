@@ -41,12 +41,16 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const events$ = new Subject<AgentEvent>();
   const tell = (event: AgentEvent): void => events$.next(event);
 
+  // What is open when the start fails is closed, or the process would live on for nothing.
+  await using opening = new AsyncDisposableStack();
   const etcd = await openEtcd(config, (event) => {
     if (event.type === "down")
       tell({ type: "warned", code: "ETCD_DOWN", message: `The agent's own etcd ended: ${event.why}` });
   });
+  opening.defer(() => etcd.close());
   const { client } = etcd;
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
+  opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
   let ready = false;
 
@@ -112,6 +116,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     underlay.changes$.subscribe(move),
   ];
   registration.announce(underlay.now());
+  const open = opening.move();
 
   return { view, stop };
 
@@ -182,8 +187,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     registration.stop();
     publisher.stop();
     await engine.stop();
-    await kernel.close();
-    await etcd.close();
+    await open.disposeAsync();
     events$.complete();
   }
 }
