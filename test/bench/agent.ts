@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { daemonIn } from "../../src/lab/daemon.ts";
 import type { HostPlace } from "../../src/lab/host.ts";
 import { answer } from "../../src/lab/socket.ts";
@@ -54,7 +55,8 @@ export function agentOn({ host, etcd, prefix, directory, node = [] }: AgentPlace
     start: () => daemon.start(),
     ready: () =>
       daemon.whileRunning(async (signal) => {
-        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200);
+        // While it is starting it refuses at once, and has better things to do than that.
+        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200) await pause(5);
       }),
     async isMember(wanted) {
       const { networks } = JSON.parse(await ask(socket, "/v1/status")) as StatusAnswer;
