@@ -29,10 +29,10 @@ export async function declare(stage: Stage, tell: Teller): Promise<void> {
     [rocketchat, mongo, hubot].map(async (actor) => {
       const [link] = JSON.parse(await stage.placeOf(actor).output("ip", ["-json", "address", "show", "dev", "eth0"]));
       const address = link.addr_info.find((info: { family: string }) => info.family === "inet");
-      return [actor.host, actor.name, link.address, `${address.local}/${address.prefixlen}`, `mtu ${link.mtu}`];
+      return [actor.host, actor.name, link.address, `${address.local}/${address.prefixlen}`, `${link.mtu}`];
     }),
   );
-  tell.table(["host", "container", "MAC", "address", ""], rows);
+  tell.table(["host", "container", "MAC", "address", "MTU"], rows);
   const all = rows.every((row, i) => row[3] === `${[rocketchat, mongo, hubot][i]?.ip}/16`);
   tell.claim("Every container has the address it was declared with", all, `${rows.length} of ${rows.length}`);
 }
@@ -104,6 +104,16 @@ export async function drift(stage: Stage, tell: Teller): Promise<void> {
       back === undefined ? "not within 5 s" : `${back.toFixed(1)} ms after the command began`,
     );
   }
+  await showRepairs(stage, tell);
+}
+
+/** What the agent says of it: drift and repair are events, with their time. */
+async function showRepairs(stage: Stage, tell: Teller): Promise<void> {
+  const lines = (await stage.skein("h2", "events", "--recent", "100", "--no-follow")).trim().split("\n");
+  const said = lines.filter((line) => /: (gone|repaired in .*)$/.test(line));
+  tell.show(`skein events, on h2:\n${said.join("\n")}`);
+  const repaired = said.filter((line) => line.includes(": repaired in ")).length;
+  tell.claim("The agent told of each", repaired >= 3, `${repaired} repairs`);
 }
 
 /** The data plane does not need the agent, nor etcd. */
