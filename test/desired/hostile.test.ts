@@ -314,6 +314,19 @@ describe("of two that claim one thing", () => {
   });
 });
 
+describe("a MAC of the record's own choice", () => {
+  it("is worn by one container of a host's network, the oldest", () => {
+    const wearer = (ip: string, netns: string) => ({ ...(container(ip, netns) as object), mac: "0a:00:00:00:00:01" });
+    const twins = [
+      ...put(20n, [id, wearer("10.42.64.99", "/run/netns/x")]),
+      ...put(19n, ["keyspaces/blue/containers/h1/y", wearer("10.42.64.100", "/run/netns/y")]),
+      ...put(18n, ["keyspaces/blue/containers/h2/z", wearer("10.42.1.100", "/run/netns/z")]),
+    ];
+    const reason = "mac 0a:00:00:00:00:01 belongs to keyspaces/blue/containers/h1/y, which is older";
+    expect(skipsOf([...base, ...twins])).toEqual([{ key: id, code: "MAC_TAKEN", reason }]);
+  });
+});
+
 describe("a network's name", () => {
   it("can not be another's digest", () => {
     const long = "a-network-with-a-long-name";

@@ -129,6 +129,21 @@ describe("in any world", () => {
     });
   });
 
+  it("no two ports of one bridge may send from one MAC", () => {
+    always(function* (result) {
+      const seen = new Map<string, UnitId>();
+      for (const [unit, { rows }] of result) {
+        for (const row of rows) {
+          if (row.kind !== "link" || row.value.type !== "veth" || row.value.master === undefined) continue;
+          const wearer = `${row.scope} ${row.value.peer.mac}`;
+          const other = seen.get(wearer);
+          if (other !== undefined) yield `${wearer} is of ${other} and ${unit}`;
+          seen.set(wearer, unit);
+        }
+      }
+    });
+  });
+
   it("no address is on two links of one namespace", () => {
     always(function* (result) {
       const seen = new Map<string, string>();
