@@ -28,7 +28,7 @@ function rowsOf(result: Result): Row[] {
   return [...result.values()].flatMap(({ rows }) => rows);
 }
 
-describe("in any world", () => {
+describe("in any world", { timeout: 60_000 }, () => {
   it("no unit says a row twice, and no two units wish a row with different values", () => {
     always(function* (result) {
       const wished = new Map<string, { unit: UnitId; value: string }>();
