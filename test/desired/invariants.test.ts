@@ -11,7 +11,7 @@ import { rowId } from "../../src/reconcile/kind.ts";
 import { deriveAll, difference, type Op, print, type Result, self, worldOf } from "./fold.ts";
 import { changes, finals, nets, reporter, spell } from "./universe.ts";
 
-const options = { numRuns: Number(process.env["FC_RUNS"] ?? 400), reporter };
+const options = { numRuns: Number(process.env.FC_RUNS ?? 400), reporter };
 const cramped = { ...self, uplinks: cidr("169.254.64.0/29") };
 
 /** Checks something of every world there may be; what it answers are the faults it found. */

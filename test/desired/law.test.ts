@@ -11,7 +11,7 @@ const selves: fc.Arbitrary<Self> = fc
   .constantFrom("169.254.64.0/30", "169.254.64.0/29", "169.254.64.0/18")
   .map((uplinks) => ({ ...self, uplinks: cidr(uplinks) }));
 
-const options = { numRuns: Number(process.env["FC_RUNS"] ?? 800), reporter };
+const options = { numRuns: Number(process.env.FC_RUNS ?? 800), reporter };
 
 function expectSame(when: string, ops: readonly Op[], expected: string, got: string): void {
   if (expected === got) return;
