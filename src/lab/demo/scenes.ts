@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { startCapture } from "../capture.ts";
 import { lossOf, ping, pingIntervalMs, startPing, traceroute } from "./ping.ts";
 import { repairs } from "./repair.ts";
@@ -89,6 +90,7 @@ export async function isolation(stage: Stage, tell: Teller): Promise<void> {
   tell.claim("green's namesake at that address saw nothing of it", strays === 0, `${strays} packets`);
   const green = await ping(stage.placeOf(greenBot), greenApp.ip, 5);
   tell.claim(`green's mongo pings ${greenApp.ip}`, green.received === 5, lossOf(green));
+  await Promise.race([capture.until(/echo reply, id \d+, seq 5,/), pause(1_000)]);
   const packets = (await capture.stop()).length;
   tell.claim("and there green's own namesake answers", packets === 10, `${packets} packets: 5 requests, 5 replies`);
 }
