@@ -170,6 +170,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
   async function leave(): Promise<void> {
+    // First of all, and without touching anything: rows taken while etcd cannot be told would leave peers sending to
+    // a host that has nothing any more, and an agent that does nothing about it.
+    await client.get(keyOf({ type: "host", host }));
+    ready = false;
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
     registration.stop();
