@@ -177,6 +177,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
       [id, container("10.42.64.99", "/run/netns/rocketchat")],
     ],
     [
+      "a namespace with an eth0 of another network, spelled in another way",
+      "NETNS_TAKEN",
+      /belongs to keyspaces\/red\/containers\/h1\/rocketchat/,
+      id,
+      [id, container("10.42.64.99", "/var/run/netns/red-rocketchat")],
+    ],
+    [
       "a namespace with an eth0 of another network",
       "NETNS_TAKEN",
       /belongs to keyspaces\/red\/containers\/h1\/rocketchat/,
