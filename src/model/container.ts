@@ -21,7 +21,7 @@ export const containerSchema = z
     mac: macSchema.optional().meta({ description: "Absent: derived from the address" }),
     netns: z
       .string()
-      .max(255)
+      .max(200) // interface aliases carry it, and end at 255
       .regex(netnsPath, { error: "an absolute path such as /run/netns/mongo", abort: true })
       .refine((path) => !relative.test(path), { error: "a path without '.' and '..'" })
       .overwrite(withoutVar)
