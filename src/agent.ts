@@ -1,11 +1,11 @@
-import { Subject } from "rxjs";
+import { filter, Subject } from "rxjs";
 import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createNames } from "./dns/names.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
-import { createMembership, leaveWrites } from "./ipam/membership.ts";
+import { createMembership, leaveNetwork } from "./ipam/membership.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
@@ -42,15 +42,18 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const events$ = new Subject<AgentEvent>();
   const tell = (event: AgentEvent): void => events$.next(event);
 
+  // What is open when the start fails is closed, or the process would live on for nothing.
+  await using opening = new AsyncDisposableStack();
   const etcd = await openEtcd(config, (event) => {
     if (event.type === "down")
       tell({ type: "warned", code: "ETCD_DOWN", message: `The agent's own etcd ended: ${event.why}` });
   });
+  opening.defer(() => etcd.close());
   const { client } = etcd;
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
+  opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
   let ready = false;
-  let braked: ReturnType<AgentView["braked"]>;
 
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
@@ -73,7 +76,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => braked !== undefined || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || failuresOf(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -108,7 +111,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     ready: () => ready,
     networks: () => [...world.networks.keys()].sort().map(networkState),
     rejected: () => [...declared.rejected.values()],
-    braked: () => braked,
+    braked: () => engine.braked(),
     plan: () => engine.plan(),
     alive: () => aliveHosts(client),
     release: () => engine.release(),
@@ -118,11 +121,12 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const publisher = createPublisher({ view, client, tell });
 
   const subscriptions = [
-    events$.subscribe(follow),
+    events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
     watch.batches$.subscribe(flow.take),
     underlay.changes$.subscribe(move),
   ];
   registration.announce(underlay.now());
+  const open = opening.move();
 
   return { view, stop };
 
@@ -136,13 +140,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell({ type: "underlay", dev: place.dev, address: place.address, mtu: place.mtu, was });
     registration.announce(place);
     flow.become(selfAt(place));
-  }
-
-  /** What the agent itself learns from events. */
-  function follow(event: AgentEvent): void {
-    if (event.type === "braked") braked = { removals: event.removals, rows: event.rows, why: event.why };
-    if (event.type === "released") braked = undefined;
-    if (event.type === "converged") convergence.review();
   }
 
   async function scopesOf(): Promise<Scope[]> {
@@ -183,12 +180,19 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
   async function leave(): Promise<void> {
+    // First of all, and without touching anything: rows taken while etcd cannot be told would leave peers sending to
+    // a host that has nothing any more, and an agent that does nothing about it.
+    await client.get(keyOf({ type: "host", host }));
+    ready = false;
+    for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
-    await engine.clear();
     registration.stop();
+    // A container leaves DNS before its rows go.
+    await names.stop();
+    await engine.clear();
     await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
-    for (const net of nets) await client.commit([], leaveWrites(net, { world, self: declared.self() }));
+    for (const net of nets) await leaveNetwork(client, net, { world, self: declared.self() });
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
     await stop();
   }
@@ -200,8 +204,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     publisher.stop();
     await engine.stop();
     await names.stop();
-    await kernel.close();
-    await etcd.close();
+    await open.disposeAsync();
     events$.complete();
   }
 }

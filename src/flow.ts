@@ -16,7 +16,7 @@ export interface FlowOptions {
   tell: Tell;
   /** What the world has taken in, before anything is wished for it. */
   folded(changes: readonly Change[]): void;
-  /** Networks and hosts whose records changed; what follows from them has been wished. */
+  /** Networks whose records, or whose rivals' records, changed, and hosts; what follows from them has been wished. */
   changed(nets: ReadonlySet<string>, hosts: ReadonlySet<string>): void;
   /** The world is complete for the first time, and all of it has been wished. */
   complete(): void;
@@ -58,6 +58,8 @@ export function createFlow({ declared, engine, watch, tell, folded, changed, com
     if (whole) {
       folded(changes);
       for (const [unit, cause] of causes) wish(unit, cause);
+      // A network may be refused for what another's record says, and no longer be when that one goes.
+      for (const unit of causes.keys()) if (unit.startsWith("network ")) nets.add(networkOf(unit));
       changed(nets, hosts);
     } else if ([...watch.areas.values()].every((state) => state.synced)) {
       whole = true;

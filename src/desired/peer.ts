@@ -20,9 +20,9 @@ export function peer(net: string, host: string, inputs: Inputs): Derived {
   return { rows: [...context.backend.peer(context, found), ...routes] };
 }
 
-/** The blocks that lead to a host, in order of prefixes. */
+/** The blocks that lead to a host. */
 export function blocksOf({ keyspace, network }: Context, host: string): { prefix: Cidr; key: RecordKey }[] {
-  return [...(keyspace.blocksByHost.get(host) ?? [])].sort().flatMap((prefix) => {
+  return [...(keyspace.blocksByHost.get(host) ?? [])].flatMap((prefix) => {
     const block = keyspace.blocks.get(prefix);
     if (!block || !isPartOf(network.cidr, prefix) || movedAway(keyspace, prefix, host)) return [];
     return { prefix, key: block.key };

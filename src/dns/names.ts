@@ -204,6 +204,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     },
     isServing: (net) => served.get(net)?.state === "listening",
     async stop() {
+      if (isStopped) return;
       isStopped = true;
       subscription.unsubscribe();
       for (const timer of timers) clearTimeout(timer);

@@ -3,10 +3,12 @@ import type { Inputs } from "../desired/inputs.ts";
 import { hash32 } from "../desired/names.ts";
 import { macOf } from "../model/address.ts";
 import { blockName } from "../model/block.ts";
-import { keyOf } from "../model/keys.ts";
+import { decode } from "../model/decode.ts";
+import { keyOf, type RecordKey } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
-import type { Write } from "../store/transaction.ts";
+import type { Stored } from "../store/stored.ts";
+import { type Commit, maxWrites, type Write } from "../store/transaction.ts";
 import { choosePlace } from "./choice.ts";
 
 export interface MembershipOptions {
@@ -98,17 +100,14 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
     const writes: Write[] = [{ type: "put", key: memberKey, value: JSON.stringify(member) }];
     if (!place.held) writes.push({ type: "put", key: blockKey, value: JSON.stringify({ host: self.host }) });
     const expected = place.held ? [memberKey] : [memberKey, blockKey];
-    const { done } = await client.commit(
-      expected.map((key) => ({ key, at: "absent" })),
-      writes,
-    );
+    const { done } = await claim(client, expected, writes);
     if (done) tell({ type: "joined", net, why: `agent address ${place.address}, block ${place.block}` });
     return done;
   }
 
   async function leave(net: string): Promise<boolean> {
     const { world, self } = inputs();
-    await client.commit([], leaveWrites(net, { world, self }));
+    await leaveNetwork(client, net, { world, self });
     tell({ type: "left", net, why: `no container of host ${self.host} is in it` });
     return true;
   }
@@ -122,7 +121,34 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   };
 }
 
-/** What takes this host out of a network: its membership, its blocks, its status. */
+/**
+ * Writes where nothing stands, or nothing that is a record: no host can read such a thing as its own, so without this one
+ * garbled `members/<host>` would keep that host out of the network until somebody removed it.
+ */
+async function claim(client: Pick<Client, "commit">, keys: RecordKey[], writes: Write[]): Promise<Commit> {
+  const answer = await client.commit(
+    keys.map((key) => ({ key, at: "absent" })),
+    writes,
+  );
+  if (answer.done || !answer.found.every(isNoRecord)) return answer;
+  return client.commit(
+    keys.map((key, at) => ({ key, at: answer.found[at]?.revision ?? "absent" })),
+    writes,
+  );
+}
+
+function isNoRecord(found: Stored | undefined): boolean {
+  const decoded = found && decode(found.key, found.value);
+  return decoded === undefined || "rejected" in decoded;
+}
+
+/** Takes this host out of a network. The membership goes with the first transaction, so peers stop sending before blocks are free. */
+export async function leaveNetwork(client: Pick<Client, "commit">, net: string, inputs: Inputs): Promise<void> {
+  const writes = leaveWrites(net, inputs);
+  for (let i = 0; i < writes.length; i += maxWrites) await client.commit([], writes.slice(i, i + maxWrites));
+}
+
+/** What takes this host out of a network: its membership, its status, its blocks. */
 export function leaveWrites(net: string, { world, self }: Inputs): Write[] {
   const blocks = world.keyspaces.get(net)?.blocksByHost.get(self.host) ?? [];
   return [

@@ -107,8 +107,11 @@ export class Scopes {
           this.#takeLink(known, message);
           break;
         case c.RTM_NEWADDR:
+          this.#tell(addresses.read(message, known.table));
+          break;
         case c.RTM_DELADDR:
           this.#tell(addresses.read(message, known.table));
+          this.#withered(known.table, message.u32(4));
           break;
         case c.RTM_NEWNEIGH:
         case c.RTM_DELNEIGH:
@@ -141,6 +144,12 @@ export class Scopes {
   /** `link down` takes IPv4 routes with no event at all; a link that goes takes everything on it. */
   #dropped(table: LinkTable, link: LinkInfo): void {
     if (table.carries(link.name)) this.#relist(table.scope, dependents, `link ${link.name} went down or away`);
+  }
+
+  /** An address that goes takes the routes that prefer it as source, and a device's last one all of them, with no event. */
+  #withered(table: LinkTable, index: number): void {
+    const link = table.at(index);
+    if (link && table.carries(link.name)) this.#relist(table.scope, ["route"], `an address of ${link.name} went`);
   }
 
   #tellOf(table: LinkTable, link: LinkInfo): void {

@@ -5,11 +5,13 @@ import { LabError } from "./error.ts";
 /**
  * What a namespace of a lab looks like when it is entered. The mounts below /run are copies of the machine's own: among
  * them are the network namespaces of /run/netns, which would live on here after they were deleted outside. /run/netns is
- * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes. /etc
- * is a copy, since the agent writes to /etc/netns there.
+ * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes.
+ * First of all, it makes sure that it is not the machine's own /run that it takes away.
+ * /etc is a copy, since the agent writes to /etc/netns there.
  */
 const script = `
 set -e
+[ "$(readlink /proc/self/ns/mnt)" != "$(readlink /proc/$PPID/ns/mnt)" ]
 awk '$5 ~ "^/run/" { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do umount -l "$mount" || true; done
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns

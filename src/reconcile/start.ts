@@ -111,6 +111,11 @@ class Reconciler implements Engine {
     this.#state.brake.doubt(why, false);
   }
 
+  braked(): { removals: number; rows: number; why: string } | undefined {
+    const { brake, table } = this.#state;
+    return brake.held.size === 0 ? undefined : { removals: brake.held.size, rows: table.found, why: brake.why };
+  }
+
   release(): number {
     const { brake, clock, table, tell } = this.#state;
     const cause: Cause = { key: "release", at: clock.now() };

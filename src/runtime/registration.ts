@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subscription } from "rxjs";
 import type { Underlay } from "../desired/inputs.ts";
+import { decode } from "../model/decode.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
@@ -71,11 +72,12 @@ export function createRegistration({ client, host, instance, tell }: Registratio
     }
   }
 
-  /** Labels and whatever else stands in the record are somebody's, and stay. */
+  /** Labels and whatever else stands in the record are somebody's, and stay, unless peers must refuse it for them. */
   async function publish({ address }: Underlay): Promise<void> {
     for (;;) {
       const found = await client.get(key);
-      const before = parse(found?.value);
+      const decoded = found && decode(key, found.value);
+      const before = decoded && "path" in decoded ? parse(found?.value) : {};
       if (before.address === address) return;
       const value = JSON.stringify({ ...before, address });
       const { done } = await client.commit([{ key, at: found?.revision ?? "absent" }], [{ type: "put", key, value }]);
@@ -85,7 +87,8 @@ export function createRegistration({ client, host, instance, tell }: Registratio
 
   return {
     announce(underlay) {
-      wanted = underlay;
+      // An object of its own: what is announced while the same was being written is to be looked at again.
+      wanted = { ...underlay };
       clearTimeout(retry);
       void work();
     },

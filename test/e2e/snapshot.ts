@@ -52,13 +52,17 @@ function normal(sort: string, items: unknown): unknown {
   if (sort === "nft") return nftObjects((items as { nftables?: Item[] }).nftables ?? []);
   if (sort === "sysctls") return items;
   let all = (items as Item[]).map((item) => stable(item) as Item);
+  // In the order they were given; nothing of ours chooses by it, since every route names its source.
+  if (sort === "addresses") for (const link of all) link.addr_info = sorted(link.addr_info as Item[]);
   // The near end of a container's pair has a MAC of the kernel's own choice, and the bridge an entry for it.
   if (sort === "links") for (const link of all) if (String(link.ifname).startsWith("skc")) delete link.address;
   if (sort === "fdb") all = all.filter(({ dst }) => dst !== undefined);
-  return all
-    .map((item) => JSON.stringify(item))
-    .sort()
-    .map((item) => JSON.parse(item));
+  return sorted(all);
+}
+
+function sorted(items: Item[]): Item[] {
+  const texts = items.map((item) => JSON.stringify(item)).sort();
+  return texts.map((text) => JSON.parse(text));
 }
 
 /** Numbers that the kernel gives out as things come, clocks, and what others do to a link, such as listening to it. */

@@ -34,7 +34,7 @@ test("a daemon runs until it is ended, and can be started again", async () => {
 test("a stopped daemon can be ended in good order", async () => {
   const daemon = shell("exec sleep 1000");
   await daemon.start();
-  daemon.signal("SIGSTOP");
+  await daemon.pause();
   await daemon.end("SIGTERM");
   expect(daemon.pid()).toBeUndefined();
 });

@@ -97,6 +97,23 @@ it("does not wait for what takes long", async () => {
   expect(writes).toEqual(["put status/blue/h1 10"]);
 });
 
+it("looks at networks but now and then in a flood of changes", async () => {
+  let looks = 0;
+  const { view, publisher } = scene(arrived);
+  const networks = () => {
+    looks++;
+    return [arrived];
+  };
+  publisher.stop();
+  const flooded = createPublisher({ view: { ...view, networks }, client: slowClient().client, tell: () => {} });
+  for (let ms = 0; ms < 100; ms++) {
+    flooded.touch(["blue"]);
+    await pass(1);
+  }
+  expect(looks).toBeGreaterThan(1);
+  expect(looks).toBeLessThanOrEqual(11);
+});
+
 it("holds one network's news up for no other", async () => {
   const other = { ...arrived, net: "green" };
   const { publisher, writes, become } = scene(arrived, other);
@@ -123,7 +140,7 @@ it("is silent while etcd is away, and says the newest when it is back", async ()
 
 it("tries again a second after a write failed, and warns once", async () => {
   const { here, told, writes, become } = scene(arrived);
-  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd to do it, got no answer");
+  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd's answer, got none");
   become(at("11"));
   await pass(3_500);
   expect(told.map(({ type }) => type)).toEqual(["warned"]);
@@ -157,36 +174,54 @@ it("says nothing of networks that this host has no part in", async () => {
   expect(writes).toEqual([]);
 });
 
-it("removes all it said when the host leaves, after what is under way", async () => {
-  const { publisher, writes } = scene(arrived);
+/** A client whose writes stay under way until `answer` is called. */
+function slowClient() {
+  const log: string[] = [];
+  const pending: (() => void)[] = [];
+  const client = {
+    put(_: string, value: string | Buffer) {
+      log.push(`begin ${statusSchema.parse(JSON.parse(String(value))).converged}`);
+      return new Promise<ReturnType<typeof revision>>((resolve) => pending.push(() => resolve(revision("99"))));
+    },
+    async remove() {
+      log.push("remove");
+      return { revision: revision("99"), removed: true };
+    },
+  };
+  const answer = () => {
+    log.push("end");
+    pending.shift()?.();
+  };
+  return { client, log, answer };
+}
+
+it("has one write under way at a time, and goes on with the newest", async () => {
+  const { here, view } = scene(arrived);
+  const { client, log, answer } = slowClient();
+  const publisher = createPublisher({ view, client, tell: () => {} });
   publisher.touch();
-  vi.advanceTimersByTime(0);
-  await publisher.leave();
-  publisher.touch();
-  await pass(2_000);
-  expect(writes).toEqual(["put status/blue/h1 10", "remove status/blue/h1"]);
+  await pass(0);
+  for (const n of ["11", "12"]) {
+    here.states = [at(n)];
+    publisher.touch();
+    await pass(3_000);
+  }
+  answer();
+  await pass(10);
+  expect(log).toEqual(["begin 10", "end", "begin 12"]);
 });
 
-it("stays with the newest while a write is under way", async () => {
-  const { here, view, publisher } = scene(arrived);
-  const slow = Promise.withResolvers<void>();
-  const written: string[] = [];
-  const client = {
-    async put(_: string, value: string | Buffer) {
-      await slow.promise;
-      written.push(statusSchema.parse(JSON.parse(String(value))).converged);
-      return revision("99");
-    },
-    remove: vi.fn(),
-  };
-  publisher.stop();
-  const other = createPublisher({ view, client, tell: () => {} });
-  other.touch();
+it("removes all it said when the host leaves, after what is under way", async () => {
+  const { view } = scene(arrived);
+  const { client, log, answer } = slowClient();
+  const publisher = createPublisher({ view, client, tell: () => {} });
+  publisher.touch();
   await pass(0);
-  here.states = [at("11")];
-  other.touch();
-  await pass(3_000);
-  slow.resolve();
-  await pass(10);
-  expect(written).toEqual(["10", "11"]);
+  const left = publisher.leave();
+  publisher.touch();
+  await pass(2_000);
+  answer();
+  await left;
+  await pass(2_000);
+  expect(log).toEqual(["begin 10", "end", "remove"]);
 });

@@ -41,8 +41,11 @@ describe("the brake", () => {
     expect(engine.plan().every(({ verb, held }) => verb === "remove" && held?.includes("relist of blue"))).toBe(true);
     expect(engine.plan().length).toBe(rows - 1);
 
+    expect(engine.braked()).toMatchObject({ why: "relist of blue", removals: rows - 1 });
+
     expect(engine.release()).toBe(rows - 1);
     await engine.settled();
+    expect(engine.braked()).toBeUndefined();
     expect(kernel.print()).toBe(print(after));
     expect(told("released")).toEqual([{ type: "released", removals: rows - 1 }]);
     expect(told("removed").at(-1)?.cause.key).toBe("release");

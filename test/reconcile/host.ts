@@ -30,6 +30,8 @@ export const harms = [
   `${inside} nft flush ruleset`,
   `${inside} nft delete table bridge skein`,
   `${inside} sysctl -qw net.ipv4.conf.br0.proxy_arp=0`,
+  `${inside} ip addr del 10.42.0.1/32 dev br0`,
+  `${container} ip addr flush dev eth0`,
   `${container} ip link del eth0`,
   "ip netns del skein-blue",
 ] as const;
