@@ -41,6 +41,7 @@ function openFlow() {
 test("what the world has taken in is told before anything is wished for it: a container leaves DNS before its rows go", () => {
   const { flow, engine, folded } = openFlow();
   const wish = vi.mocked(engine.wish);
+  flow.take({ area: "networks/", events: [put("networks/blue", vxlan("10.42.0.0/16"), 1)] });
   const container = put("keyspaces/blue/containers/h1/web", { name: "web", ip: "10.42.0.9" }, 2);
   for (const event of [container, { ...container, type: "delete" } as StoreEvent]) {
     folded.mockClear();
