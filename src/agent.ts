@@ -53,18 +53,30 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
   opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
+  let started = false;
   let ready = false;
 
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
   const engine = createEngine({ drivers: openDrivers(kernel), tell });
   const watch = watchWorld(client);
-  const registration = createRegistration({ client, host, instance: readInstance(config.state), tell });
+  const registration = createRegistration({
+    client,
+    host,
+    instance: readInstance(config.state),
+    tell,
+    claimed() {
+      // What is not known of the world yet is not to be taken for absent.
+      if (started) membership.review(world.networks.keys());
+      publisher.touch();
+    },
+  });
   const membership = createMembership({
     client,
     inputs: () => ({ world, self: declared.self() }),
     tell,
     lingerMs: config.linger * 1000,
+    mayWrite: registration.isClaimed,
   });
   const names = createNames({
     world,
@@ -93,6 +105,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     async complete() {
       names.start();
       await engine.start(await scopesOf());
+      started = true;
       membership.review(world.networks.keys());
       await engine.settled();
       ready = true;
@@ -118,7 +131,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
-  const publisher = createPublisher({ view, client, tell });
+  const publisher = createPublisher({ view, client, tell, mayWrite: registration.isClaimed });
 
   const subscriptions = [
     events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
@@ -190,11 +203,16 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     // A container leaves DNS before its rows go.
     await names.stop();
     await engine.clear();
+    if (registration.isClaimed()) await withdraw();
+    await stop();
+  }
+
+  /** Takes this host's records out of etcd. */
+  async function withdraw(): Promise<void> {
     await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
     for (const net of nets) await leaveNetwork(client, net, { world, self: declared.self() });
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
-    await stop();
   }
 
   async function stop(): Promise<void> {

@@ -29,8 +29,8 @@ export function blocksOf({ keyspace, network }: Context, host: string): { prefix
   });
 }
 
-/** A block outside the network, or as wide as it, would take others' traffic. */
-function isPartOf(whole: Cidr, block: Cidr): boolean {
+/** A block outside the network, or as wide as it, would take others' traffic: no route leads to it, and it fills nothing. */
+export function isPartOf(whole: Cidr, block: Cidr): boolean {
   return overlaps(whole, block) && prefixLength(block) > prefixLength(whole);
 }
 

@@ -1,3 +1,4 @@
+import { isPartOf } from "../desired/peer.ts";
 import { type Cidr, firstOf, fromNumber, type Ip, lastOf, prefixLength, sizeOf, toNumber } from "../model/address.ts";
 import { blockLengthOf, gatewayOf, type Network } from "../model/network.ts";
 import type { Keyspace } from "../model/world.ts";
@@ -24,6 +25,8 @@ export function choosePlace(
   seed: number,
 ): Place | undefined {
   for (const block of [...(keyspace?.blocksByHost.get(host) ?? [])].sort()) {
+    // Of before the network's range changed, or made by hand: every host would refuse an address from it.
+    if (!isPartOf(network.cidr, block)) continue;
     const address = freeAddress(network, keyspace, block);
     if (address) return { block, held: true, address };
   }
@@ -32,7 +35,7 @@ export function choosePlace(
   let crowded: Place | undefined;
   for (let i = 0; i < count; i++) {
     const block = nthBlock(network.cidr, length, (seed + i) % count);
-    if (keyspace && coveredBy(keyspace, block)) continue;
+    if (keyspace && coveredBy(keyspace, block, network.cidr)) continue;
     const address = freeAddress(network, keyspace, block);
     if (address === undefined) continue;
     if (!keyspace || !hasClaims(keyspace, block)) return { block, held: false, address };
@@ -55,13 +58,13 @@ function hasClaims({ byIp }: Keyspace, block: Cidr): boolean {
   return false;
 }
 
-/** Whether some block, of whatever length, holds addresses of this one. */
-function coveredBy({ blocks, blockLengths }: Keyspace, block: Cidr): boolean {
+/** Whether some block of the network, of whatever length, holds addresses of this one. */
+function coveredBy({ blocks, blockLengths }: Keyspace, block: Cidr, whole: Cidr): boolean {
   if (blocks.has(block)) return true;
   if (blockLengths.size === 1 && blockLengths.has(prefixLength(block))) return false;
   const [first, last] = [toNumber(firstOf(block)), toNumber(lastOf(block))];
   for (const other of blocks.keys()) {
-    if (toNumber(firstOf(other)) <= last && toNumber(lastOf(other)) >= first) return true;
+    if (toNumber(firstOf(other)) <= last && toNumber(lastOf(other)) >= first && isPartOf(whole, other)) return true;
   }
   return false;
 }

@@ -17,6 +17,8 @@ export interface MembershipOptions {
   tell: Tell;
   /** How long a host stays a member after its last container went: restarts are common, and each join is news to all. */
   lingerMs: number;
+  /** Whether the host's name is this agent's to write under; it is looked at again when that changes. */
+  mayWrite?(): boolean;
 }
 
 /** Keeps this host a member of just the networks it has containers in. */
@@ -37,7 +39,13 @@ export function decide(net: string, { world, self }: Inputs): Decision {
   return !wanted && member ? "leave" : "stay";
 }
 
-export function createMembership({ client, inputs, tell, lingerMs }: MembershipOptions): Membership {
+export function createMembership({
+  client,
+  inputs,
+  tell,
+  lingerMs,
+  mayWrite = () => true,
+}: MembershipOptions): Membership {
   const timers = new Map<string, NodeJS.Timeout>();
   const busy = new Set<string>();
   let stopped = false;
@@ -47,7 +55,7 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   }
 
   function consider(net: string): void {
-    if (stopped || busy.has(net)) return;
+    if (stopped || busy.has(net) || !mayWrite()) return;
     const decision = decide(net, inputs());
     if (decision !== "leave") cancel(net);
     if (decision === "join") void act(net, () => join(net));

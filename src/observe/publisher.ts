@@ -8,6 +8,8 @@ export interface PublisherOptions {
   view: Pick<AgentView, "host" | "world" | "events$" | "networks" | "braked" | "etcd">;
   client: Pick<Client, "put" | "remove">;
   tell: Tell;
+  /** Whether the host's name is this agent's to write under; `touch` it when that changes. */
+  mayWrite?(): boolean;
 }
 
 /**
@@ -45,7 +47,7 @@ interface Slot {
   written: string | null | undefined;
 }
 
-export function createPublisher({ view, client, tell }: PublisherOptions): Publisher {
+export function createPublisher({ view, client, tell, mayWrite = () => true }: PublisherOptions): Publisher {
   const slots = new Map<string, Slot>();
   const writing = new Set<Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
@@ -89,7 +91,7 @@ export function createPublisher({ view, client, tell }: PublisherOptions): Publi
     dueAt = Number.POSITIVE_INFINITY;
     lookedAt = now;
     // `fresh` looks again.
-    if (view.etcd().staleSince !== undefined) return;
+    if (view.etcd().staleSince !== undefined || !mayWrite()) return;
     const states = new Map(view.networks().map((state) => [state.net, state]));
     if (touchedAll) for (const net of [...states.keys(), ...slots.keys()]) slotOf(net).dirtySince ??= now;
     touchedAll = false;

@@ -15,19 +15,23 @@ export interface RegistrationOptions {
   /** Tells this host from another of the same name; the same after a restart. */
   instance: string;
   tell: Tell;
+  /** The name has become this agent's. */
+  claimed?(): void;
 }
 
 /** Keeps `alive/<host>` held, and `hosts/<host>` saying where this host is. */
 export interface Registration {
   /** Writes the record if it says something else, however often etcd has to be asked. Cheap to repeat. */
   announce(underlay: Underlay): void;
+  /** Whether the name is this agent's: none but its owner may write what stands under it. */
+  isClaimed(): boolean;
   stop(): void;
 }
 
 /** A name that another host uses is tried again: its lease ends a minute after that host does. */
 const retryMs = 2_000;
 
-export function createRegistration({ client, host, instance, tell }: RegistrationOptions): Registration {
+export function createRegistration({ client, host, instance, tell, claimed }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });
   const alive = keyOf({ type: "alive", host });
   let wanted: Underlay | undefined;
@@ -64,6 +68,7 @@ export function createRegistration({ client, host, instance, tell }: Registratio
           return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
         if (wanted === undefined) return undefined; // stopped meanwhile
         lease = hold(client, { key: alive, value: JSON.stringify({ instance }) }).subscribe();
+        claimed?.();
       }
       await publish(underlay);
       return undefined;
@@ -92,6 +97,7 @@ export function createRegistration({ client, host, instance, tell }: Registratio
       clearTimeout(retry);
       void work();
     },
+    isClaimed: () => lease !== undefined,
     stop() {
       wanted = undefined;
       clearTimeout(retry);

@@ -4,6 +4,7 @@ import { ping, startPing, traceroute } from "../../src/lab/demo/ping.ts";
 import type { Place } from "../../src/lab/place.ts";
 import type { NetworkStatus, StatusAnswer } from "../../src/observe/answers.ts";
 import { eventually } from "./eventually.ts";
+import { addressOn, answering } from "./look.ts";
 import { type Container, keyOf, openScene, type Scene, vxlan } from "./scene.ts";
 
 const app: Container = { net: "blue", host: "h1", name: "app", ip: "10.42.64.98" };
@@ -31,12 +32,6 @@ function hostGateway(more: object = {}): object {
 async function statusOf(host: string, net: string): Promise<NetworkStatus | undefined> {
   const answer: StatusAnswer = JSON.parse(await scene.lab.host(host).output("skein", ["status", "--json"]));
   return answer.networks.find(({ network }) => network === net);
-}
-
-/** Which of these addresses answer. */
-async function answering(from: Place, addresses: string[]): Promise<string[]> {
-  const answers = await Promise.all(addresses.map((ip) => ping(from, ip, 1)));
-  return addresses.filter((_, i) => answers[i]?.received === 1);
 }
 
 async function addressSeen(from: Place): Promise<string> {
@@ -192,8 +187,8 @@ test("an internal network has no way out, though hosts route it", async () => {
 
   const { address } = scene.lab.outside;
   const hosts = ["h1", "h2"].map((host) => scene.lab.host(host).underlay.address());
-  const end = await uplinkOf("h1", "inner");
-  const others = [address, ...hosts, end, await uplinkOf("h1", "blue"), app.ip, base.ip];
+  const end = await addressOn(scene.lab.host("h1"), "sku-inner");
+  const others = [address, ...hosts, end, await addressOn(scene.lab.host("h1"), "sku-blue"), app.ip, base.ip];
   const wire = await scene.lab.capture("h1", `icmp and src net 10.44.0.0/16 or host ${address}`);
   const uplink = await startCapture(scene.lab.host("h1"), "sku-inner", "icmp");
   expect(await answering(place, others)).toEqual([]);
@@ -208,9 +203,3 @@ test("an internal network has no way out, though hosts route it", async () => {
   // Whom the host asks, answers.
   expect(await ping(scene.lab.host("h1"), inner.ip)).toMatchObject({ received: 2 });
 });
-
-/** The host's end of a network's way out. */
-async function uplinkOf(host: string, net: string): Promise<string> {
-  const [link] = JSON.parse(await scene.lab.host(host).output("ip", ["-json", "-4", "address", "show", `sku-${net}`]));
-  return link.addr_info[0].local;
-}

@@ -41,6 +41,13 @@ test("a host that holds a block keeps it, and finds another address where its fi
   });
 });
 
+test.each(["10.43.1.64-26", "10.0.0.0-8", "10.42.0.0-16"])(
+  "a held block that is no part of the network, %s, is no place",
+  (held) => {
+    expect(choosePlace(network("10.42.0.0/16"), keyspaceOf(block(held, "h1")), "h1", 5)).toMatchObject({ held: false });
+  },
+);
+
 test("blocks in which addresses were declared by hand are taken last", () => {
   const keyspace = keyspaceOf(container("10.42.0.9"));
   expect(choosePlace(network("10.42.0.0/16"), keyspace, "h1", 0)?.block).toBe("10.42.0.64/26");

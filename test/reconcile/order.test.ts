@@ -79,7 +79,7 @@ describe("order", () => {
     kernel.failNext("guard", refused);
     wish(["network blue", [...rows, { ...chain, scope: "host" }]]);
     await engine.start(scopes);
-    expect(kernel.print()).toBe("host: netns skein-blue");
+    expect(kernel.print()).toBe("netns skein-blue");
     clock.advance(130);
     await engine.settled();
     expect(engine.failures()).toEqual([]);
