@@ -26,14 +26,11 @@ export function openSockets(udp: number, tcp: number, serve: Serve): { close(): 
 
 function openUdp(fd: number, serve: Serve): () => void {
   let isOpen = true;
-  const socket = createSocket("udp4", (message, { address, port }) => {
+  const socket = createSocket({ type: "udp4", lookup }, (message, { address, port }) => {
     const answer = serve(message, "udp");
-    // A client that is gone is no error of ours.
-    const send = (bytes: Buffer | undefined) => {
-      if (bytes && isOpen) socket.send(bytes, port, address, ignore);
-    };
-    if (answer instanceof Promise) void answer.then(send);
-    else send(answer);
+    if (answer instanceof Promise) void answer.then((bytes) => bytes && isOpen && socket.send(bytes, port, address));
+    // Without a callback, which would cost a turn of the loop: a client that is gone is no error of ours.
+    else if (answer && isOpen) socket.send(answer, port, address);
   });
   // An ICMP error to an answer, told at the next read: the client is gone.
   socket.on("error", ignore);
@@ -77,6 +74,15 @@ function converse(connection: Socket, serve: Serve): void {
     if (--waiting < mostWaiting) connection.resume();
     if (answer && connection.writable) connection.write(frame(answer));
   }
+}
+
+/** Clients are known by address: looking those up, as is done for names, would cost a turn of the loop for each answer. */
+function lookup(
+  address: string,
+  _options: unknown,
+  done: (error: null, address: string, family: number) => void,
+): void {
+  done(null, address, 4);
 }
 
 function ignore(): void {}
