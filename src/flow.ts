@@ -36,6 +36,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
   const totals = new Map<string, number>();
   const staleSince = new Map<string, number>();
   let whole = false;
+  let partial = false;
 
   function take({ area, events }: Batch): void {
     const at = performance.now();
@@ -61,6 +62,14 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
       wishAll({ key: "start", at });
       complete();
     }
+    review();
+  }
+
+  /** An etcd that lost its data, or was put back to older ones, shows it keyspace by keyspace as each is listed again. */
+  function review(): void {
+    const was = partial;
+    partial = [...watch.areas.values()].some(({ synced, staleSince }) => !synced || staleSince !== undefined);
+    if (partial !== was) engine.partial(partial);
   }
 
   function takeOne(area: string, event: StoreEvent, at: number, causes: Map<UnitId, Cause>): Change | undefined {

@@ -21,7 +21,7 @@ function vxlan(cidr: string): object {
 /** A flow whose world is complete and empty, with what it says has changed. */
 function openFlow() {
   const declared = createDeclared(self);
-  const engine = { wish: vi.fn(), doubt: vi.fn() } as unknown as Engine;
+  const engine = { wish: vi.fn(), doubt: vi.fn(), partial: vi.fn() } as unknown as Engine;
   const watch = { areas: new Map(), follow: vi.fn(), unfollow: vi.fn() } as unknown as WorldWatch;
   const changed: string[][] = [];
   const flow = createFlow({
