@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
+import { createNames } from "./dns/names.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
 import { createMembership, leaveNetwork } from "./ipam/membership.ts";
 import { openDrivers } from "./kernel/drivers.ts";
@@ -77,6 +78,13 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     lingerMs: config.linger * 1000,
     mayWrite: registration.isClaimed,
   });
+  const names = createNames({
+    world,
+    host,
+    kernel,
+    resolvConf: config.resolvConf,
+    warn: (message) => tell({ type: "warned", code: "NAMES_DOWN", message }),
+  });
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
@@ -88,12 +96,14 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     engine,
     watch,
     tell,
+    folded: names.take,
     changed(nets, hosts) {
       if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
       convergence.review();
     },
     async complete() {
+      names.start();
       await engine.start(await scopesOf());
       started = true;
       membership.review(world.networks.keys());
@@ -190,6 +200,8 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
     registration.stop();
+    // A container leaves DNS before its rows go.
+    await names.stop();
     await engine.clear();
     if (registration.isClaimed()) await withdraw();
     await stop();
@@ -209,6 +221,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     registration.stop();
     publisher.stop();
     await engine.stop();
+    await names.stop();
     await open.disposeAsync();
     events$.complete();
   }

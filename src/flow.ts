@@ -14,6 +14,8 @@ export interface FlowOptions {
   engine: Engine;
   watch: WorldWatch;
   tell: Tell;
+  /** What the world has taken in, before anything is wished for it. */
+  folded(changes: readonly Change[]): void;
   /** Networks whose records, or whose rivals' records, changed, and hosts; what follows from them has been wished. */
   changed(nets: ReadonlySet<string>, hosts: ReadonlySet<string>): void;
   /** The world is complete for the first time, and all of it has been wished. */
@@ -29,7 +31,7 @@ export interface Flow {
   rowsOf(net: string): number;
 }
 
-export function createFlow({ declared, engine, watch, tell, changed, complete }: FlowOptions): Flow {
+export function createFlow({ declared, engine, watch, tell, folded, changed, complete }: FlowOptions): Flow {
   const { world } = declared;
   const said = new Map<UnitId, Skip>();
   const counts = new Map<UnitId, number>();
@@ -43,8 +45,10 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     const causes = new Map<UnitId, Cause>();
     const nets = new Set<string>();
     const hosts = new Set<string>();
+    const changes: Change[] = [];
     for (const event of events) {
       const change = takeOne(area, event, at, causes);
+      if (change) changes.push(change);
       for (const fact of [change?.before, change?.after]) {
         if (fact && "net" in fact.path) nets.add(fact.path.net);
         if (fact?.path.type === "host") hosts.add(fact.path.host);
@@ -53,6 +57,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     for (const net of nets)
       for (const unit of follow(net)) causes.set(unit, { key: keyOf({ type: "network", net }), at });
     if (whole) {
+      folded(changes);
       for (const [unit, cause] of causes) wish(unit, cause);
       // A network may be refused for what another's record says, and no longer be when that one goes.
       for (const unit of causes.keys()) if (unit.startsWith("network ")) nets.add(networkOf(unit));
@@ -158,9 +163,10 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
   };
 }
 
-function* keysOf(net: string, { members, blocks, containers }: Keyspace): Generator<RecordKey> {
+function* keysOf(net: string, { members, blocks, containers, services }: Keyspace): Generator<RecordKey> {
   for (const host of members.keys()) yield keyOf({ type: "member", net, host });
   for (const { key } of blocks.values()) if (parseKey(key)) yield key;
+  for (const { key } of services.values()) yield key;
   for (const ofHost of containers.values()) for (const { key } of ofHost.values()) yield key;
 }
 

@@ -24,17 +24,36 @@ function openFlow() {
   const engine = { wish: vi.fn(), doubt: vi.fn(), partial: vi.fn() } as unknown as Engine;
   const watch = { areas: new Map(), follow: vi.fn(), unfollow: vi.fn() } as unknown as WorldWatch;
   const changed: string[][] = [];
+  const folded = vi.fn();
   const flow = createFlow({
     declared,
     engine,
     watch,
     tell: () => {},
+    folded,
     changed: (nets) => changed.push([...nets].sort()),
     complete: () => {},
   });
   flow.take({ area: "networks/", events: [{ type: "synced", revision, total: 0, vanished: 0 }] });
-  return { flow, changed, engine };
+  return { flow, changed, engine, folded };
 }
+
+test("what the world has taken in is told before anything is wished for it: a container leaves DNS before its rows go", () => {
+  const { flow, engine, folded } = openFlow();
+  const wish = vi.mocked(engine.wish);
+  flow.take({ area: "networks/", events: [put("networks/blue", vxlan("10.42.0.0/16"), 1)] });
+  const container = put("keyspaces/blue/containers/h1/web", { name: "web", ip: "10.42.0.9" }, 2);
+  for (const event of [container, { ...container, type: "delete" } as StoreEvent]) {
+    folded.mockClear();
+    wish.mockClear();
+    flow.take({ area: "keyspaces/blue/", events: [event] });
+    expect(folded.mock.calls[0]?.[0]).toMatchObject([
+      { [event.type === "put" ? "after" : "before"]: { entry: { id: "web" } } },
+    ]);
+    const [told, wished] = [folded, wish].map((each) => each.mock.invocationCallOrder[0] ?? Number.NaN);
+    expect(told).toBeLessThan(wished as number);
+  }
+});
 
 test("a network whose rival goes has changed with it, though no record of its own did", () => {
   const { flow, changed } = openFlow();

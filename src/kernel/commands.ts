@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
+import type { Ip } from "../model/address.ts";
 import type { Failure } from "../reconcile/kind.ts";
 import type { Answer, BatchReply, KernelEvent, NamespaceReference, NftReply } from "./kernel.ts";
 
@@ -15,6 +16,10 @@ export interface Commands {
   writeSysctls: {
     takes: { scope: Scope; settings: readonly (readonly [string, string])[] };
     gives: Answer<(Failure | undefined)[]>;
+  };
+  openSocket: {
+    takes: { scope: Scope; transport: "udp" | "tcp"; address: Ip; port: number };
+    gives: Answer<number>;
   };
   createNamespace: { takes: { name: string }; gives: Answer<void> };
   deleteNamespace: { takes: { name: string }; gives: Answer<void> };

@@ -59,6 +59,7 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     nft: (scope, commands, { json = false } = {}) => call("nft", { scope, commands, json }),
     readSysctls: (scope, names) => call("readSysctls", { scope, names }),
     writeSysctls: (scope, settings) => call("writeSysctls", { scope, settings }),
+    openSocket: (scope, transport, address, port) => call("openSocket", { scope, transport, address, port }),
     createNamespace: (name) => call("createNamespace", { name }),
     deleteNamespace: (name) => call("deleteNamespace", { name }),
     listNamespaces: () => call("listNamespaces", {}),

@@ -11,6 +11,7 @@ export type KeyPath =
   | { type: "member"; net: string; host: string }
   | { type: "container"; net: string; host: string; id: string }
   | { type: "block"; net: string; block: string }
+  | { type: "service"; net: string; stack: string; service: string }
   | { type: "beacon"; area: "networks" | "hosts" | `keyspaces/${string}` }
   | { type: "status"; net: string; host: string };
 
@@ -43,6 +44,8 @@ function toText(path: KeyPath): string {
       return `keyspaces/${path.net}/containers/${path.host}/${path.id}`;
     case "block":
       return `keyspaces/${path.net}/blocks/${path.block}`;
+    case "service":
+      return `keyspaces/${path.net}/services/${path.stack}/${path.service}`;
     case "beacon":
       return `${path.area}/.beacon`;
     case "status":
@@ -77,6 +80,8 @@ function inKeyspace(net: string, area: string, name?: string, id?: string): KeyP
   if (name === undefined || !isName(name)) return undefined;
   if (area === "containers")
     return id !== undefined && isName(id) ? { type: "container", net, host: name, id } : undefined;
+  if (area === "services")
+    return id !== undefined && isName(id) ? { type: "service", net, stack: name, service: id } : undefined;
   if (id !== undefined) return undefined;
   if (area === "members") return { type: "member", net, host: name };
   if (area === "blocks") return { type: "block", net, block: name };

@@ -5,6 +5,7 @@ import { containerSchema } from "../model/container.ts";
 import { hostSchema } from "../model/host.ts";
 import { memberSchema } from "../model/member.ts";
 import { networkSchema } from "../model/network.ts";
+import { serviceSchema } from "../model/service.ts";
 import { eventSchema } from "./event-schema.ts";
 import { statusSchema } from "./status.ts";
 
@@ -15,6 +16,7 @@ export const published = {
   member: memberSchema,
   container: containerSchema,
   block: blockSchema,
+  service: serviceSchema,
   status: statusSchema,
   event: eventSchema,
 };
