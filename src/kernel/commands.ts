@@ -12,6 +12,7 @@ export interface Commands {
   };
   dump: { takes: { scope: Scope; request: Uint8Array<ArrayBuffer> }; gives: Answer<Uint8Array> };
   nft: { takes: { scope: Scope; commands: string; json: boolean }; gives: Answer<NftReply> };
+  nftElements: { takes: { scope: Scope; transaction: Uint8Array<ArrayBuffer> }; gives: Answer<number> };
   readSysctls: { takes: { scope: Scope; names: readonly string[] }; gives: Answer<(string | undefined)[]> };
   writeSysctls: {
     takes: { scope: Scope; settings: readonly (readonly [string, string])[] };

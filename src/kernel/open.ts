@@ -57,6 +57,7 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     batch: (scope, messages, references = []) => call("batch", { scope, messages, references }, [messages.buffer]),
     dump: (scope, request) => call("dump", { scope, request }),
     nft: (scope, commands, { json = false } = {}) => call("nft", { scope, commands, json }),
+    nftElements: (scope, transaction) => call("nftElements", { scope, transaction }, [transaction.buffer]),
     readSysctls: (scope, names) => call("readSysctls", { scope, names }),
     writeSysctls: (scope, settings) => call("writeSysctls", { scope, settings }),
     openSocket: (scope, transport, address, port) => call("openSocket", { scope, transport, address, port }),

@@ -61,6 +61,14 @@ const handlers: Handlers = {
         }),
       ),
     ),
+  nftElements: ({ scope, transaction }) =>
+    inScope(scope, (open) =>
+      withEvents(open, () => {
+        makeNft ??= loadNft();
+        open.filters ??= window.inside(open.namespace, () => io.open(c.NETLINK_NETFILTER, []));
+        return io.transact(open.filters, transaction);
+      }),
+    ),
   readSysctls: ({ scope, names }) =>
     inScope(scope, (open) => {
       drain(open);
