@@ -51,6 +51,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   });
   opening.defer(() => etcd.close());
   const { client } = etcd;
+  const watch = watchWorld(client);
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
   opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
@@ -60,7 +61,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
   const engine = createEngine({ drivers: openDrivers(kernel), tell });
-  const watch = watchWorld(client);
   const registration = createRegistration({
     client,
     host,

@@ -1,8 +1,8 @@
 import type { Declared } from "./desired/declared.ts";
 import type { Self, Skip } from "./desired/inputs.ts";
 import { networkOf, type UnitId } from "./desired/units.ts";
-import { keyOf, parseKey, type RecordKey } from "./model/keys.ts";
-import type { Change, Keyspace } from "./model/world.ts";
+import { keyOf, type RecordKey } from "./model/keys.ts";
+import type { Change } from "./model/world.ts";
 import type { Tell } from "./observe/event.ts";
 import type { Engine } from "./reconcile/engine.ts";
 import type { Cause } from "./reconcile/event.ts";
@@ -38,6 +38,7 @@ export function createFlow({ declared, engine, watch, tell, folded, changed, com
   const totals = new Map<string, number>();
   const staleSince = new Map<string, number>();
   let whole = false;
+  let partial = false;
 
   function take({ area, events }: Batch): void {
     const at = performance.now();
@@ -66,6 +67,14 @@ export function createFlow({ declared, engine, watch, tell, folded, changed, com
       wishAll({ key: "start", at });
       complete();
     }
+    review();
+  }
+
+  /** An etcd that lost its data, or was put back to older ones, shows it keyspace by keyspace as each is listed again. */
+  function review(): void {
+    const was = partial;
+    partial = [...watch.areas.values()].some(({ synced, staleSince }) => !synced || staleSince !== undefined);
+    if (partial !== was) engine.partial(partial);
   }
 
   function takeOne(area: string, event: StoreEvent, at: number, causes: Map<UnitId, Cause>): Change | undefined {
@@ -113,8 +122,7 @@ export function createFlow({ declared, engine, watch, tell, folded, changed, com
     const wanted = world.networks.has(net) || world.memberships.get(declared.self().host)?.has(net);
     if (wanted) watch.follow(net);
     else watch.unfollow(net);
-    const keyspace = world.keyspaces.get(net);
-    return wanted || keyspace === undefined ? [] : declared.forget([...keysOf(net, keyspace)]);
+    return wanted ? [] : declared.forget(net);
   }
 
   function wish(unit: UnitId, cause: Cause): void {
@@ -152,13 +160,6 @@ export function createFlow({ declared, engine, watch, tell, folded, changed, com
       changed(new Set(world.networks.keys()), new Set());
     },
   };
-}
-
-function* keysOf(net: string, { members, blocks, containers, services }: Keyspace): Generator<RecordKey> {
-  for (const host of members.keys()) yield keyOf({ type: "member", net, host });
-  for (const { key } of blocks.values()) if (parseKey(key)) yield key;
-  for (const { key } of services.values()) yield key;
-  for (const ofHost of containers.values()) for (const { key } of ofHost.values()) yield key;
 }
 
 /** Units of one network. */

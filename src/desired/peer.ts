@@ -1,5 +1,5 @@
 import { type Cidr, firstOf, overlaps, prefixLength } from "../model/address.ts";
-import { agentAt, claimsOf, oldest } from "../model/claims.ts";
+import { agentAt, claimsOf, olderOwner, oldest } from "../model/claims.ts";
 import type { RecordKey } from "../model/keys.ts";
 import type { Keyspace } from "../model/world.ts";
 import type { Peer } from "./backends/backend.ts";
@@ -55,6 +55,8 @@ export function peerOf(context: Context, host: string): Peer | Skip {
   const { address } = member.value;
   const odd = misplaced(network, address);
   if (odd) return skip(odd.code, `agent address ${odd.reason}`);
+  const owner = olderOwner(keyspace, member);
+  if (owner) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to ${owner.key}, which is older`);
   const holder = address === me.value.address ? self.host : agentAt(keyspace, address);
   if (holder !== host) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to host ${holder}`);
   if (place.value.address === self.underlay.address)

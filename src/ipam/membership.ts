@@ -1,4 +1,4 @@
-import { refusal } from "../desired/admission.ts";
+import { refusal, unfitMember } from "../desired/admission.ts";
 import type { Inputs } from "../desired/inputs.ts";
 import { hash32 } from "../desired/names.ts";
 import { macOf } from "../model/address.ts";
@@ -27,6 +27,9 @@ export interface Membership {
   review(nets: Iterable<string>): void;
   stop(): void;
 }
+
+/** Long enough for the world to hear that it was left, so that it is left once. */
+const soonMs = 100;
 
 /** What to do about one network, by the state of the world alone. */
 type Decision = "join" | "leave" | "stay";
@@ -59,7 +62,10 @@ export function createMembership({
     const decision = decide(net, inputs());
     if (decision !== "leave") cancel(net);
     if (decision === "join") void act(net, () => join(net));
-    else if (decision === "leave" && !timers.has(net)) later(net, lingerMs);
+    else if (decision === "leave" && !timers.has(net))
+      // The network's range changed, or a container has the address: until this host has another, its containers have no
+      // network at all.
+      later(net, unfitMember(net, inputs()) ? Math.min(soonMs, lingerMs) : lingerMs);
   }
 
   function later(net: string, ms: number): void {

@@ -64,6 +64,8 @@ export interface Kernel {
   dump(scope: Scope, request: Uint8Array<ArrayBuffer>): Promise<Answer<Uint8Array>>;
   /** Runs nft commands in one transaction; `json` wants JSON in `output`. */
   nft(scope: Scope, commands: string, options?: { json?: boolean }): Promise<Answer<NftReply>>;
+  /** One nftables transaction as netlink messages, from batch begin to batch end; answers its errno, 0 when it was applied. */
+  nftElements(scope: Scope, transaction: Uint8Array<ArrayBuffer>): Promise<Answer<number>>;
   /** Values by dotted name, trimmed, in order; `undefined` where there is no such file. Interface names may hold dots
    * as slashes, as in sysctl(8): `net.ipv4.conf.eth0/5.forwarding`. */
   readSysctls(scope: Scope, names: readonly string[]): Promise<Answer<(string | undefined)[]>>;
