@@ -1,4 +1,5 @@
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { Frames, frame } from "./frames.ts";
@@ -11,8 +12,6 @@ export type Serve = (message: Buffer, transport: Transport) => Buffer | undefine
 const mostConnections = 256;
 /** Milliseconds that a connection may be silent (RFC 7766, 6.2.3 asks for a few seconds). */
 const idleMs = 10_000;
-/** Questions of one connection that wait for an answer; it is read no further meanwhile. */
-const mostWaiting = 64;
 
 /** Serves one network by the sockets given, which are closed with it. */
 export function openSockets(udp: number, tcp: number, serve: Serve): { close(): void } {
@@ -47,7 +46,8 @@ function openTcp(fd: number, serve: Serve): () => void {
   const server = createServer((connection) => {
     connections.add(connection);
     connection.on("close", () => connections.delete(connection));
-    converse(connection, serve);
+    // Closed by either side in the middle of something: nothing is owed.
+    converse(connection, serve).catch(ignore);
   });
   server.maxConnections = mostConnections;
   server.on("error", ignore);
@@ -58,21 +58,15 @@ function openTcp(fd: number, serve: Serve): () => void {
   };
 }
 
-/** Answers go out as they are ready, not as they were asked (RFC 7766, 6.2.1.1). */
-function converse(connection: Socket, serve: Serve): void {
+/** One question at a time, so that a client that does not read its answers is not read either. */
+export async function converse(connection: Socket, serve: Serve): Promise<void> {
   const frames = new Frames();
-  let waiting = 0;
   connection.setTimeout(idleMs, () => connection.destroy());
-  connection.on("error", ignore);
-  connection.on("data", (bytes) => {
-    for (const message of frames.take(bytes)) void reply(Buffer.from(message));
-  });
-
-  async function reply(message: Buffer): Promise<void> {
-    if (++waiting >= mostWaiting) connection.pause();
-    const answer = await serve(message, "tcp");
-    if (--waiting < mostWaiting) connection.resume();
-    if (answer && connection.writable) connection.write(frame(answer));
+  for await (const bytes of connection) {
+    for (const message of frames.take(bytes)) {
+      const answer = await serve(Buffer.from(message), "tcp");
+      if (answer && !connection.write(frame(answer))) await once(connection, "drain");
+    }
   }
 }
 
