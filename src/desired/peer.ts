@@ -55,9 +55,11 @@ export function peerOf(context: Context, host: string): Peer | Skip {
   const { address } = member.value;
   const odd = misplaced(network, address);
   if (odd) return skip(odd.code, `agent address ${odd.reason}`);
-  const owner = olderOwner(keyspace, member);
-  if (owner) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to ${owner.key}, which is older`);
   const holder = address === me.value.address ? self.host : agentAt(keyspace, address);
+  if (holder === undefined) {
+    const owner = olderOwner(keyspace, member);
+    return skip("ADDRESS_TAKEN", `agent address ${address} belongs to ${owner?.key}, which is older`);
+  }
   if (holder !== host) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to host ${holder}`);
   if (place.value.address === self.underlay.address)
     return {

@@ -28,8 +28,8 @@ export interface Registration {
   stop(): void;
 }
 
-/** A name that another host uses is tried again: its lease ends a minute after that host does. */
-const retryMs = 2_000;
+/** Peers send to the old address until the record is written, so a failed write is tried again soon. */
+const retryMs = 250;
 
 export function createRegistration({ client, host, instance, tell, claimed }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });

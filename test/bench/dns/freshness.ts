@@ -111,6 +111,6 @@ async function apply({ client, agent }: Installation, from: number): Promise<num
     );
     await transact(client, writes);
   }
-  while ((await agent.planned()) > 0) await pause(20);
+  while (!(await agent.isAtRest())) await pause(20);
   return performance.now() - begun;
 }
