@@ -37,8 +37,9 @@ export function createNamespaceFile(libc: Libc, window: NamespaceWindow, name: s
   // The file may be there without a mount: a crash between the two, or a reboot that kept /run.
   closeSync(openSync(path, "a", 0o444));
   window.insideNew(() => {
-    checked(libc.mount("/proc/thread-self/ns/net", path, "none", MS_BIND, null), `mount namespace on ${path}`);
+    // Prepared first: what is found mounted after a crash is taken for complete.
     prepare();
+    checked(libc.mount("/proc/thread-self/ns/net", path, "none", MS_BIND, null), `mount namespace on ${path}`);
   });
   return true;
 }
