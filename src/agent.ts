@@ -1,10 +1,11 @@
 import { filter, Subject } from "rxjs";
 import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
-import type { Self, Underlay } from "./desired/inputs.ts";
+import type { Self, Skip, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
-import { createMembership, leaveWrites } from "./ipam/membership.ts";
+import { createAddresses } from "./ipam/addresses.ts";
+import { createMembership, leaveNetwork } from "./ipam/membership.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
@@ -61,6 +62,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell,
     lingerMs: config.linger * 1000,
   });
+  const addresses = createAddresses({ client, inputs: () => ({ world, self: declared.self() }), tell });
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
@@ -75,11 +77,13 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     changed(nets, hosts) {
       if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
+      addresses.review(nets);
       convergence.review();
     },
     async complete() {
       await engine.start(await scopesOf());
       membership.review(world.networks.keys());
+      addresses.start();
       await engine.settled();
       ready = true;
       convergence.review();
@@ -108,7 +112,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   const subscriptions = [
     events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
-    watch.batches$.subscribe(flow.take),
+    watch.batches$.subscribe((batch) => {
+      flow.take(batch);
+      addresses.take(batch.events);
+    }),
     underlay.changes$.subscribe(move),
   ];
   registration.announce(underlay.now());
@@ -142,7 +149,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       converged: convergence.of(net) ?? ("0" as Revision),
       rows: flow.rowsOf(net),
       failed: failuresOf(net),
-      skipped: skippedOf(net, declared.skipped),
+      skipped: withTroubles(skippedOf(net, declared.skipped), addresses.troubles(net)),
     };
   }
 
@@ -166,11 +173,12 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
   async function leave(): Promise<void> {
     membership.stop();
+    addresses.stop();
     await engine.clear();
     registration.stop();
     await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
-    for (const net of nets) await client.commit([], leaveWrites(net, { world, self: declared.self() }));
+    for (const net of nets) await leaveNetwork(client, net, { world, self: declared.self() });
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
     await stop();
   }
@@ -178,6 +186,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   async function stop(): Promise<void> {
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
+    addresses.stop();
     registration.stop();
     publisher.stop();
     await engine.stop();
@@ -185,4 +194,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     await etcd.close();
     events$.complete();
   }
+}
+
+/** What is known better of a record takes the place of what derivation says. */
+function withTroubles(skipped: readonly Skip[], troubles: readonly Skip[]): Skip[] {
+  const known = new Map(troubles.map((trouble) => [trouble.key, trouble]));
+  return skipped.map((skip) => known.get(skip.key) ?? skip);
 }

@@ -1,13 +1,15 @@
 import { refusal } from "../desired/admission.ts";
 import type { Inputs } from "../desired/inputs.ts";
-import { hash32 } from "../desired/names.ts";
-import { macOf } from "../model/address.ts";
-import { blockName } from "../model/block.ts";
+import { type Ip, macOf } from "../model/address.ts";
+import { blockName, isConfirmed } from "../model/block.ts";
+import { decodeClaim, heldBy, resting, sameOwner } from "../model/claim.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
 import type { Write } from "../store/transaction.ts";
-import { choosePlace } from "./choice.ts";
+import { confirmed } from "./blocks.ts";
+import { claimKey } from "./claim-store.ts";
+import { choosePlace } from "./place.ts";
 
 export interface MembershipOptions {
   client: Client;
@@ -23,6 +25,9 @@ export interface Membership {
   review(nets: Iterable<string>): void;
   stop(): void;
 }
+
+/** Writes of one transaction: below the 128 that etcd takes. */
+const mostAtOnce = 100;
 
 /** What to do about one network, by the state of the world alone. */
 type Decision = "join" | "leave" | "stay";
@@ -86,30 +91,34 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   }
 
   async function join(net: string): Promise<boolean> {
-    const { world, self } = inputs();
-    const network = world.networks.get(net);
+    const network = inputs().world.networks.get(net)?.value;
     if (network === undefined) return true;
-    const place = choosePlace(network.value, world.keyspaces.get(net), self.host, hash32(self.host));
-    if (place === undefined)
-      throw new Error(`expected a free block in ${network.value.cidr}, got none: every block has a host`);
-    const memberKey = keyOf({ type: "member", net, host: self.host });
-    const blockKey = keyOf({ type: "block", net, block: blockName(place.block) });
-    const member = { address: place.address, mac: macOf(place.address, "0e") };
-    const writes: Write[] = [{ type: "put", key: memberKey, value: JSON.stringify(member) }];
-    if (!place.held) writes.push({ type: "put", key: blockKey, value: JSON.stringify({ host: self.host }) });
-    const expected = place.held ? [memberKey] : [memberKey, blockKey];
+    const place = await choosePlace(client, net, network, inputs);
+    if (place === undefined) return false;
+    const { block, address } = place;
+    const { host } = inputs().self;
+    const memberKey = keyOf({ type: "member", net, host });
+    const key = claimKey(net, address.ip);
+    const member = { address: address.ip, mac: macOf(address.ip, "0e") };
     const { done } = await client.commit(
-      expected.map((key) => ({ key, at: "absent" })),
-      writes,
+      [
+        { key: memberKey, at: "absent" },
+        { key: block.key, at: block.revision },
+        { key, at: address.at },
+      ],
+      [
+        { type: "put", key: memberKey, value: JSON.stringify(member) },
+        { type: "put", key, value: JSON.stringify(heldBy({ host }, address.before)) },
+        ...(isConfirmed(block.block) ? [] : [{ type: "put", key: block.key, value: confirmed(host) } as const]),
+      ],
     );
-    if (done) tell({ type: "joined", net, why: `agent address ${place.address}, block ${place.block}` });
+    if (done) tell({ type: "joined", net, why: `agent address ${address.ip}, block ${block.prefix}` });
     return done;
   }
 
   async function leave(net: string): Promise<boolean> {
-    const { world, self } = inputs();
-    await client.commit([], leaveWrites(net, { world, self }));
-    tell({ type: "left", net, why: `no container of host ${self.host} is in it` });
+    await leaveNetwork(client, net, inputs());
+    tell({ type: "left", net, why: `no container of host ${inputs().self.host} is in it` });
     return true;
   }
 
@@ -120,6 +129,31 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
       for (const timer of timers.values()) clearTimeout(timer);
     },
   };
+}
+
+/** Takes this host out of a network; its agent address rests. @throws StoreError */
+export async function leaveNetwork(client: Client, net: string, { world, self }: Inputs): Promise<void> {
+  const writes = leaveWrites(net, { world, self });
+  const address = world.keyspaces.get(net)?.members.get(self.host)?.value.address;
+  // Blocks last in the list, first to go: a member without blocks leaves again, blocks without a member would be left.
+  while (writes.length > mostAtOnce) await client.commit([], writes.splice(-mostAtOnce));
+  for (;;) {
+    const held = address && (await ownClaim(client, net, address, self.host));
+    const { done } = held
+      ? await client.commit(
+          [{ key: held.key, at: held.revision }],
+          [...writes, { type: "put", key: held.key, value: JSON.stringify(resting(held.claim, Date.now())) }],
+        )
+      : await client.commit([], writes);
+    if (done) return;
+  }
+}
+
+async function ownClaim(client: Client, net: string, address: Ip, host: string) {
+  const found = await client.get(claimKey(net, address));
+  const claim = found && decodeClaim(found.value);
+  if (!found || claim?.state !== "held" || !sameOwner(claim.owner, { host })) return undefined;
+  return { key: found.key, revision: found.revision, claim };
 }
 
 /** What takes this host out of a network: its membership, its blocks, its status. */

@@ -1,5 +1,5 @@
 import { type Cidr, type Ip, prefixLength, prefixOf } from "./address.ts";
-import type { Block } from "./block.ts";
+import { type Block, isConfirmed } from "./block.ts";
 import type { ContainerEntry, Entry, Keyspace } from "./world.ts";
 
 /** Who claims what. A thing has one claimant as a rule, and then no set: that saves 20 MB in a world of 100,000 containers. */
@@ -43,13 +43,13 @@ export function agentAt({ byAgent, members }: Keyspace, ip: Ip): string | undefi
   return [...hosts].find((host) => members.get(host) === first);
 }
 
-/** The longest block that holds the address. A block as wide as the network is nobody's, and no route leads there. */
+/** The longest confirmed block that holds the address. A block as wide as the network is nobody's, and no route leads there. */
 export function blockOf(keyspace: Keyspace, ip: Ip, network: Cidr): Entry<Block> | undefined {
   let best: Entry<Block> | undefined;
   let longest = prefixLength(network);
   for (const length of keyspace.blockLengths.keys()) {
     const block = length > longest ? keyspace.blocks.get(prefixOf(ip, length)) : undefined;
-    if (block === undefined) continue;
+    if (block === undefined || !isConfirmed(block.value)) continue;
     best = block;
     longest = length;
   }

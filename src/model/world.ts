@@ -121,6 +121,8 @@ function entryAt(world: World, path: KeyPath): Entry<unknown> | undefined {
     }
     case "alive":
     case "beacon":
+    case "claim":
+    case "leader":
     case "status":
       return undefined;
   }

@@ -65,7 +65,7 @@ const container = fc.record(
   { requiredKeys: ["name"] },
 );
 
-const block = fc.record({ host });
+const block = fc.record({ host, state: fc.constantFrom("pending", "confirmed") }, { requiredKeys: ["host"] });
 
 function at(path: fc.Arbitrary<string>, value: fc.Arbitrary<unknown>): fc.Arbitrary<[string, unknown]> {
   return fc.tuple(path, value);

@@ -1,0 +1,35 @@
+import type { Inputs } from "../desired/inputs.ts";
+import { hash32 } from "../desired/names.ts";
+import type { Network } from "../model/network.ts";
+import type { Client } from "../store/client.ts";
+import { askFor, type KnownBlock, lookAgain, readBlocks } from "./blocks.ts";
+import { chooseBlock } from "./choice.ts";
+
+/** Times that another host was quicker before this one lets things settle. */
+const mostTries = 8;
+
+/**
+ * A block for this host that it may confirm: one it asked for before it was stopped, else a new one.
+ *
+ * @returns `full` where the network has no block left; undefined where others were quicker all the time. @throws StoreError
+ */
+export async function acquireBlock(
+  client: Client,
+  net: string,
+  network: Network,
+  inputs: () => Inputs,
+): Promise<KnownBlock | "full" | undefined> {
+  for (let tries = 0; tries < mostTries; tries++) {
+    const { world, self } = inputs();
+    const blocks = await readBlocks(client, net);
+    const begun = blocks.find(({ block }) => block.host === self.host && block.state === "pending");
+    const taken = blocks.map(({ prefix }) => prefix);
+    const keyspace = world.keyspaces.get(net);
+    const prefix = begun?.prefix ?? chooseBlock({ network, taken, keyspace, seed: hash32(self.host) });
+    if (prefix === undefined) return "full";
+    if (!begun && !(await askFor(client, net, prefix, self.host))) continue;
+    const block = await lookAgain(client, net, prefix, self.host);
+    if (block) return block;
+  }
+  return undefined;
+}
