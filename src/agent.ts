@@ -5,7 +5,11 @@ import type { Self, Skip, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
 import { createAddresses } from "./ipam/addresses.ts";
+import { check } from "./ipam/check.ts";
+import { createCollection } from "./ipam/collection.ts";
 import { createMembership, leaveNetwork } from "./ipam/membership.ts";
+import { removeHost } from "./ipam/remove-host.ts";
+import { usageOf } from "./ipam/usage.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
@@ -20,6 +24,7 @@ import { waitForNetwork } from "./observe/wait.ts";
 import { createEngine } from "./reconcile/start.ts";
 import { protectedRanges } from "./runtime/protected.ts";
 import { createRegistration, readInstance } from "./runtime/registration.ts";
+import { campaign } from "./store/leadership.ts";
 import { openEtcd } from "./store/open.ts";
 import { watchWorld } from "./store/world-watch.ts";
 import { version } from "./version.ts";
@@ -63,6 +68,17 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     lingerMs: config.linger * 1000,
   });
   const addresses = createAddresses({ client, inputs: () => ({ world, self: declared.self() }), tell });
+  const leadership = campaign({ client, key: keyOf({ type: "leader", of: "ipam" }), value: host, ttlSeconds: 30 });
+  const collection = createCollection({
+    client,
+    world,
+    leadership,
+    alive: () => aliveHosts(client),
+    tell,
+    everyMs: config.sweep * 1000,
+    graceMs: config.sweep * 2000,
+    ...(config.forgetHosts !== undefined && { forgetMs: config.forgetHosts * 1000 }),
+  });
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
@@ -105,6 +121,12 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     plan: () => engine.plan(),
     alive: () => aliveHosts(client),
     release: () => engine.release(),
+    async usage(net) {
+      const nets = net === undefined ? [...world.networks.keys()].sort() : [net];
+      return (await Promise.all(nets.map((name) => usageOf(client, world, name)))).flatMap((usage) => usage ?? []);
+    },
+    check: (net, repair, signal) => check({ client, world, ...(net !== undefined && { net }), repair, signal }),
+    removeHost: (name) => removeHost(client, world, name),
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
@@ -187,6 +209,8 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
     addresses.stop();
+    collection.stop();
+    await leadership.stop();
     registration.stop();
     publisher.stop();
     await engine.stop();

@@ -174,7 +174,8 @@ export function createAddresses({ client, inputs, tell }: AddressesOptions): Add
       for (const event of events) {
         const key = records.take(event);
         if (key !== undefined) dirty.add(key);
-        if ((event.type === "put" || event.type === "delete") && isBlock(event.key)) stockAt(event.key)?.compareBlocks();
+        if ((event.type === "put" || event.type === "delete") && isBlock(event.key))
+          stockAt(event.key)?.compareBlocks();
         if (event.type === "doubt") for (const stock of stocks.values()) stock.doubt();
       }
       pump();

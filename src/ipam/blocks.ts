@@ -21,9 +21,7 @@ export async function readBlocks(client: Client, net: string): Promise<KnownBloc
     const decoded = decode(key, value);
     if (!decoded || !("path" in decoded) || decoded.path.type !== "block") return [];
     const prefix = blockPrefix(decoded.path.block);
-    return prefix === undefined
-      ? []
-      : [{ key: decoded.key, prefix, block: decoded.value as Block, revision, created }];
+    return prefix === undefined ? [] : [{ key: decoded.key, prefix, block: decoded.value as Block, revision, created }];
   });
 }
 

@@ -23,9 +23,13 @@ export function knownClaim(ip: Ip, stored: Pick<Stored, "value" | "revision">): 
   return { ip, revision: stored.revision, ...(claim && { claim }) };
 }
 
-/** Every claim of a network, in no useful order. @throws StoreError */
-export function allClaims(client: Client, net: string): AsyncGenerator<KnownClaim> {
-  return listClaims(client, `addresses/${net}/`);
+export interface NetworkClaim extends KnownClaim {
+  net: string;
+}
+
+/** Every claim of a network, or of all of them; those of one network come together. @throws StoreError */
+export function allClaims(client: Client, net?: string): AsyncGenerator<NetworkClaim> {
+  return listClaims(client, net === undefined ? "addresses/" : `addresses/${net}/`);
 }
 
 /** Claims of addresses within the prefixes. @throws StoreError */
@@ -39,12 +43,13 @@ export async function claimsWithin(client: Client, net: string, prefixes: readon
   return found;
 }
 
-async function* listClaims(client: Client, below: string): AsyncGenerator<KnownClaim> {
+async function* listClaims(client: Client, below: string): AsyncGenerator<NetworkClaim> {
   const skip = Buffer.byteLength(client.prefix);
   for await (const page of pages(client, client.rangeOf(below), pageSize)) {
     for (const { key, value, mod_revision } of page.records) {
       const path = parseKey(keyText(key, skip));
-      if (path?.type === "claim") yield knownClaim(path.ip, { value, revision: mod_revision as Revision });
+      if (path?.type !== "claim") continue;
+      yield { net: path.net, ...knownClaim(path.ip, { value, revision: mod_revision as Revision }) };
     }
   }
 }

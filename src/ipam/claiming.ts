@@ -1,15 +1,13 @@
 import type { Inputs } from "../desired/inputs.ts";
 import { misplaced } from "../desired/place.ts";
+import { heldBy, type Owner, resting, sameOwner } from "../model/claim.ts";
 import { agentAt, claimsOf, oldest } from "../model/claims.ts";
-import { backingKey, type Claim, heldBy, type Owner, resting, sameOwner } from "../model/claim.ts";
-import type { Container } from "../model/container.ts";
-import { decode } from "../model/decode.ts";
-import type { Member } from "../model/member.ts";
 import { compareRevisions, type Revision } from "../model/revision.ts";
 import type { Client } from "../store/client.ts";
 import type { Stored } from "../store/stored.ts";
 import { claimKey, knownClaim } from "./claim-store.ts";
 import type { Departed, OwnRecord, OwnRecords } from "./own-records.ts";
+import { secure } from "./secure.ts";
 import type { Stock } from "./stock.ts";
 
 export interface ClaimingOptions {
@@ -93,7 +91,6 @@ export function createClaiming({ client, inputs, records, stockOf }: ClaimingOpt
     const first = oldest(claimsOf(keyspace, ip));
     if (first && first.key !== recordKey) return "contested";
 
-    const key = claimKey(net, ip);
     const owner = ownerOf(record);
     const stock = stockOf(net);
     const known = stock.known(ip)?.claim;
@@ -101,40 +98,17 @@ export function createClaiming({ client, inputs, records, stockOf }: ClaimingOpt
       record.sequence = known.sequence;
       return "done";
     }
-    let at: Revision | "absent" = "absent";
-    let before: Claim | undefined;
-    let rival: { key: string; at: Revision | "absent" } | undefined;
-    for (;;) {
-      const wanted = heldBy(owner, before);
-      const commit = await client.commit(
-        [{ key, at }, { key: recordKey, at: record.revision }, ...(rival ? [rival] : [])],
-        [{ type: "put", key, value: JSON.stringify(wanted) }],
-      );
-      if (commit.done) {
-        record.sequence = wanted.sequence;
-        stock.note(ip, { ip, revision: commit.revision, claim: wanted });
+    const secured = await secure(client, { net, ip, owner, record });
+    switch (secured.type) {
+      case "held":
+        record.sequence = secured.claim.sequence;
+        stock.note(ip, { ip, revision: secured.revision, claim: secured.claim });
         return "done";
-      }
-      const [standing, found] = commit.found;
-      if (found?.revision !== record.revision) {
-        acceptIf(record, found);
+      case "changed":
+        acceptIf(record, secured.found);
         return "again";
-      }
-      const there = standing && knownClaim(ip, standing);
-      stock.note(ip, there);
-      before = there?.claim;
-      at = there?.revision ?? "absent";
-      rival = undefined;
-      if (before?.state !== "held") continue;
-      if (sameOwner(before.owner, owner)) {
-        record.sequence = before.sequence;
-        return "done";
-      }
-      // Somebody else holds it: rightly so where its record is there and older, by what etcd says now.
-      const backing = backingKey(net, before.owner);
-      const other = await client.get(backing);
-      if (other && names(other, ip) && isOlder(other, record)) return "contested";
-      rival = { key: backing, at: other?.revision ?? "absent" };
+      case "contested":
+        return "contested";
     }
   }
 
@@ -168,18 +142,4 @@ export function createClaiming({ client, inputs, records, stockOf }: ClaimingOpt
   }
 
   return { allocate, claim, release };
-}
-
-function names({ key, value }: Stored, ip: string): boolean {
-  const decoded = decode(key, value);
-  if (!decoded || !("path" in decoded)) return false;
-  const named = (decoded.value as Container).ip ?? (decoded.value as Member).address;
-  return named === ip;
-}
-
-/** An agent's address is older than any container's: it has it in any case. */
-function isOlder(other: Stored, record: OwnRecord): boolean {
-  if (other.key.includes("/members/")) return true;
-  const age = compareRevisions(other.created, record.created);
-  return age < 0 || (age === 0 && other.key < record.key);
 }

@@ -31,8 +31,7 @@ export async function choosePlace(
     if (address) return { block, address };
   }
   const block = await acquireBlock(client, net, network, inputs);
-  if (block === "full")
-    throw new Error(`expected a free block in ${network.cidr}, got none: every block has a host`);
+  if (block === "full") throw new Error(`expected a free block in ${network.cidr}, got none: every block has a host`);
   const address = block && (await agentAddress(client, net, network, inputs, block));
   return address && { block, address };
 }

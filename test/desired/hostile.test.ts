@@ -110,7 +110,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
       "keyspaces/green/containers/h1/x",
       ["keyspaces/green/containers/h1/x", container("10.99.0.2", "/run/netns/x")],
     ],
-    ["a container without address", "ADDRESS_MISSING", /no address yet/, id, [id, container(undefined, "/run/netns/x")]],
+    [
+      "a container without address",
+      "ADDRESS_MISSING",
+      /no address yet/,
+      id,
+      [id, container(undefined, "/run/netns/x")],
+    ],
     [
       "the network's address",
       "ADDRESS_RESERVED",
