@@ -29,6 +29,7 @@ describe("configuration", () => {
       uplinks: "169.254.64.0/18",
       netnsDirectories: ["/run/netns"],
       linger: 60,
+      sweep: 30,
       log: "info",
     });
   });

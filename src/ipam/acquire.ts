@@ -1,5 +1,7 @@
 import type { Inputs } from "../desired/inputs.ts";
 import { hash32 } from "../desired/names.ts";
+import type { Cidr } from "../model/address.ts";
+import { isConfirmed } from "../model/block.ts";
 import type { Network } from "../model/network.ts";
 import type { Client } from "../store/client.ts";
 import { askFor, type KnownBlock, lookAgain, readBlocks } from "./blocks.ts";
@@ -11,6 +13,7 @@ const mostTries = 8;
 /**
  * A block for this host that it may confirm: one it asked for before it was stopped, else a new one.
  *
+ * @param avoid blocks that were looked at and had nothing to give
  * @returns `full` where the network has no block left; undefined where others were quicker all the time. @throws StoreError
  */
 export async function acquireBlock(
@@ -18,12 +21,13 @@ export async function acquireBlock(
   net: string,
   network: Network,
   inputs: () => Inputs,
+  avoid: ReadonlySet<Cidr> = new Set(),
 ): Promise<KnownBlock | "full" | undefined> {
   for (let tries = 0; tries < mostTries; tries++) {
     const { world, self } = inputs();
     const blocks = await readBlocks(client, net);
-    const begun = blocks.find(({ block }) => block.host === self.host && block.state === "pending");
-    const taken = blocks.map(({ prefix }) => prefix);
+    const begun = blocks.find(({ block }) => block.host === self.host && !isConfirmed(block));
+    const taken = [...blocks.map(({ prefix }) => prefix), ...avoid];
     const keyspace = world.keyspaces.get(net);
     const prefix = begun?.prefix ?? chooseBlock({ network, taken, keyspace, seed: hash32(self.host) });
     if (prefix === undefined) return "full";

@@ -55,8 +55,13 @@ export async function lookAgain(
       compareRevisions(other.created, own.created) < 0,
   );
   if (rival === undefined) return own;
-  await client.commit([{ key: own.key, at: own.revision }], [{ type: "remove", key: own.key }]);
+  await withdraw(client, own);
   return undefined;
+}
+
+/** Gives a block back that was asked for and not taken. @throws StoreError */
+export async function withdraw(client: Client, { key, revision }: KnownBlock): Promise<void> {
+  await client.commit([{ key, at: revision }], [{ type: "remove", key }]);
 }
 
 /** The value that makes a block the host's for good. */

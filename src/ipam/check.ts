@@ -13,22 +13,24 @@ export interface CheckOptions {
   net?: string;
   repair: boolean;
   signal: AbortSignal;
+  /** Milliseconds between two looks, 1,000 unless told otherwise. */
+  settlesMs?: number;
 }
 
 export type Checked = Finding & { repaired: boolean };
 
 /**
- * Milliseconds between two looks. What is under way (a record that came this moment, a claim that is about to follow)
- * differs from what is amiss by not being there any more.
+ * What of a network's addresses is not as it should be, and after a repair what was. It looks twice: what is under way (a
+ * record that came this moment, a claim that is about to follow) differs from what is amiss by not being there any more.
+ *
+ * @throws StoreError
  */
-const settlesIn = 1_000;
-
-/** What of a network's addresses is not as it should be, and after a repair what was. @throws StoreError */
-export async function check({ client, world, net, repair: mend, signal }: CheckOptions): Promise<Checked[]> {
+export async function check(options: CheckOptions): Promise<Checked[]> {
+  const { client, world, net, repair: mend, signal, settlesMs = 1_000 } = options;
   const faults = async () => (await look(client, world, net)).filter(isFault);
   const again = async (before: readonly Finding[]) => {
     if (before.length === 0) return [];
-    await pause(settlesIn, signal);
+    await pause(settlesMs, signal);
     const ids = new Set(before.map(idOf));
     return (await faults()).filter((finding) => ids.has(idOf(finding)));
   };

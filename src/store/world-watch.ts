@@ -78,7 +78,9 @@ function advance(state: AreaState, event: StoreEvent): AreaState {
     case "put":
     case "delete":
       // While a list is under way, the first or a later one, a revision says nothing about the keys not yet told.
-      return state.synced && event.via === "watch" ? { ...state, observed: laterOf(state.observed, event.revision) } : state;
+      return state.synced && event.via === "watch"
+        ? { ...state, observed: laterOf(state.observed, event.revision) }
+        : state;
     case "synced":
       return { observed: event.revision, synced: true };
     case "progress":

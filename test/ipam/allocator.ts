@@ -17,15 +17,25 @@ export interface Allocator {
   stop(): void;
 }
 
-export async function startAllocator(client: Client, host: string): Promise<Allocator> {
+export interface AllocatorOptions {
+  /** What it writes and reads by; the watch has the other, unless this is absent. */
+  hand?: Client;
+  lingerMs?: number;
+}
+
+export async function startAllocator(
+  client: Client,
+  host: string,
+  { hand = client, lingerMs = 60_000 }: AllocatorOptions = {},
+): Promise<Allocator> {
   const declared = createDeclared({ ...self, host });
   const { world } = declared;
   const events: AgentEvent[] = [];
   const tell = (event: AgentEvent) => void events.push(event);
   const watch = watchWorld(client);
   const inputs = () => ({ world, self: declared.self() });
-  const membership = createMembership({ client, inputs, tell, lingerMs: 60_000 });
-  const addresses = createAddresses({ client, inputs, tell });
+  const membership = createMembership({ client: hand, inputs, tell, lingerMs });
+  const addresses = createAddresses({ client: hand, inputs, tell });
   const whole = Promise.withResolvers<void>();
   const flow = createFlow({
     declared,
