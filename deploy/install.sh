@@ -29,7 +29,10 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ -z "$package" ]; then
   say "building from $here"
-  (cd "$here" && sh deploy/setup.sh && PATH="$here/node_modules/.bin:$PATH" npm run --silent build && npm pack --silent --pack-destination "$scratch" >/dev/null)
+  cd "$here"
+  sh deploy/setup.sh
+  PATH="$here/node_modules/.bin:$PATH" npm run --silent build || { say "cannot build: see above" >&2; exit 1; }
+  npm pack --silent --pack-destination "$scratch" >/dev/null
   package=$(ls "$scratch"/skein-*.tgz)
 fi
 
@@ -38,7 +41,9 @@ mkdir -p "$root/opt/skein" "$root/usr/local/bin" "$root/etc/skein" "$root/etc/sy
 npm install --silent --no-save --omit=dev --prefix "$root/opt/skein" "$package"
 cat > "$root/usr/local/bin/skein" <<'SH'
 #!/bin/sh
-exec /opt/skein/node_modules/node/bin/node /opt/skein/node_modules/skein/dist/bin.js "$@"
+# The program's first line names the flags that Node runs it with.
+export PATH="/opt/skein/node_modules/node/bin:$PATH"
+exec /opt/skein/node_modules/skein/dist/bin.js "$@"
 SH
 [ -z "$root" ] || sed -i "s|/opt/skein|$root/opt/skein|g" "$root/usr/local/bin/skein"
 chmod 755 "$root/usr/local/bin/skein"

@@ -7,8 +7,10 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
-# etcd is a real one; nft, ip, ping, traceroute and tcpdump are the tests' witnesses; libnftables1 is what the agent loads.
-packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping iputils-arping traceroute tcpdump procps util-linux kmod"
+# etcd is a real one, libnftables1 what the agent loads; nft, ip, ping, traceroute, tcpdump and curl are witnesses, and
+# openssl makes the tests' certificates, systemd-analyze checks the unit.
+packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping iputils-arping traceroute tcpdump curl openssl
+  procps util-linux kmod systemd"
 
 missing_packages() {
   for package in $packages; do

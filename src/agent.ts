@@ -47,27 +47,51 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const events$ = new Subject<AgentEvent>();
   const tell = (event: AgentEvent): void => events$.next(event);
 
+  // What is open when the start fails is closed, or the process would live on for nothing.
+  await using opening = new AsyncDisposableStack();
   const etcd = await openEtcd(config, (event) => {
     if (event.type === "down")
       tell({ type: "warned", code: "ETCD_DOWN", message: `The agent's own etcd ended: ${event.why}` });
   });
+  opening.defer(() => etcd.close());
   const { client } = etcd;
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
+  opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
+  let started = false;
   let ready = false;
 
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
   const engine = createEngine({ drivers: openDrivers(kernel), tell });
   const watch = watchWorld(client);
-  const registration = createRegistration({ client, host, instance: readInstance(config.state), tell });
+  const registration = createRegistration({
+    client,
+    host,
+    instance: readInstance(config.state),
+    tell,
+    claimed() {
+      // What is not known of the world yet is not to be taken for absent.
+      if (started) {
+        membership.review(world.networks.keys());
+        addresses.review(world.networks.keys());
+      }
+      publisher.touch();
+    },
+  });
   const membership = createMembership({
     client,
     inputs: () => ({ world, self: declared.self() }),
     tell,
     lingerMs: config.linger * 1000,
+    mayWrite: registration.isClaimed,
   });
-  const addresses = createAddresses({ client, inputs: () => ({ world, self: declared.self() }), tell });
+  const addresses = createAddresses({
+    client,
+    inputs: () => ({ world, self: declared.self() }),
+    tell,
+    mayWrite: registration.isClaimed,
+  });
   const leadership = campaign({ client, key: keyOf({ type: "leader", of: "ipam" }), value: host, ttlSeconds: 30 });
   const collection = createCollection({
     client,
@@ -82,7 +106,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => engine.braked() !== undefined || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || addresses.pending(net) || failuresOf(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -98,6 +122,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     },
     async complete() {
       await engine.start(await scopesOf());
+      started = true;
       membership.review(world.networks.keys());
       addresses.start();
       await engine.settled();
@@ -130,10 +155,12 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
-  const publisher = createPublisher({ view, client, tell });
+  const publisher = createPublisher({ view, client, tell, mayWrite: registration.isClaimed });
 
   const subscriptions = [
-    events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
+    events$
+      .pipe(filter(({ type }) => type === "converged" || type === "skipped"))
+      .subscribe(() => convergence.review()),
     watch.batches$.subscribe((batch) => {
       flow.take(batch);
       addresses.take(batch.events);
@@ -141,6 +168,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     underlay.changes$.subscribe(move),
   ];
   registration.announce(underlay.now());
+  const open = opening.move();
 
   return { view, stop };
 
@@ -194,15 +222,25 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
   async function leave(): Promise<void> {
+    // First of all, and without touching anything: rows taken while etcd cannot be told would leave peers sending to
+    // a host that has nothing any more, and an agent that does nothing about it.
+    await client.get(keyOf({ type: "host", host }));
+    ready = false;
+    for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
     addresses.stop();
-    await engine.clear();
     registration.stop();
+    await engine.clear();
+    if (registration.isClaimed()) await withdraw();
+    await stop();
+  }
+
+  /** Takes this host's records out of etcd. */
+  async function withdraw(): Promise<void> {
     await publisher.leave();
     const nets = [...(world.memberships.get(host) ?? [])];
     for (const net of nets) await leaveNetwork(client, net, { world, self: declared.self() });
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
-    await stop();
   }
 
   async function stop(): Promise<void> {
@@ -214,8 +252,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     registration.stop();
     publisher.stop();
     await engine.stop();
-    await kernel.close();
-    await etcd.close();
+    await open.disposeAsync();
     events$.complete();
   }
 }

@@ -14,7 +14,7 @@ export interface FlowOptions {
   engine: Engine;
   watch: WorldWatch;
   tell: Tell;
-  /** Networks and hosts whose records changed; what follows from them has been wished. */
+  /** Networks whose records, or whose rivals' records, changed, and hosts; what follows from them has been wished. */
   changed(nets: ReadonlySet<string>, hosts: ReadonlySet<string>): void;
   /** The world is complete for the first time, and all of it has been wished. */
   complete(): void;
@@ -53,6 +53,8 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
       for (const unit of follow(net)) causes.set(unit, { key: keyOf({ type: "network", net }), at });
     if (whole) {
       for (const [unit, cause] of causes) wish(unit, cause);
+      // A network may be refused for what another's record says, and no longer be when that one goes.
+      for (const unit of causes.keys()) if (unit.startsWith("network ")) nets.add(networkOf(unit));
       changed(nets, hosts);
     } else if ([...watch.areas.values()].every((state) => state.synced)) {
       whole = true;

@@ -13,7 +13,7 @@ const allowed: Record<string, readonly string[]> = {
   // The table of kinds and their order is the contract between rules and engine.
   reconcile: ["desired/rows.ts"],
   desired: ["model"],
-  kernel: ["model", "desired/rows.ts", "reconcile/kind.ts"],
+  kernel: ["model", "desired/rows.ts", "desired/print.ts", "reconcile/kind.ts"],
   store: ["model"],
   ipam: ["model", "desired", "store"],
   runtime: ["model", "store"],

@@ -8,6 +8,7 @@ import { SocketError } from "../observe/socket.ts";
 import { version } from "../version.ts";
 import { CliError, exit } from "./exit.ts";
 import { tellSystemd } from "./systemd.ts";
+import { counted } from "./table.ts";
 
 /**
  * Runs an agent until a signal ends it, or `skein leave`, then ends the process: what a driver or a library left open must
@@ -35,8 +36,10 @@ export async function runAgent(config: Config, start: (config: Config) => Promis
   const over = new AbortController();
   void whenReady(view.ready, over.signal).then(async (ready) => {
     if (!ready) return;
-    const rows = view.networks().reduce((sum, network) => sum + network.rows, 0);
-    const text = `ready after ${duration(Date.now() - view.startedAt)}: ${view.networks().length} networks, ${rows} rows`;
+    const networks = view.networks();
+    const rows = networks.reduce((sum, network) => sum + network.rows, 0);
+    const took = duration(Date.now() - view.startedAt);
+    const text = `ready after ${took}: ${counted(networks.length, "network")}, ${counted(rows, "row")}`;
     log.info(text);
     await tellSystemd(["READY=1", `STATUS=${text}`], log);
   });

@@ -1,5 +1,5 @@
 import { type Cidr, hostPrefix, type Ip, type Mac, macOf, prefixLength } from "../model/address.ts";
-import { agentAt, blockOf, claimants, claimsOf, oldest } from "../model/claims.ts";
+import { agentAt, blockOf, claimants, claimsOf, oldest, wearersOf } from "../model/claims.ts";
 import type { ContainerEntry } from "../model/world.ts";
 import { type Context, contextOf } from "./context.ts";
 import { type Derived, type Inputs, nothing, type SkipCode } from "./inputs.ts";
@@ -106,12 +106,16 @@ function misfit({ network, keyspace }: Context, entry: ContainerEntry, ip: Ip): 
 }
 
 /**
- * Why a container's namespace is not attached. It takes one eth0, so of several records that name it, the oldest has it.
- * And it is none of ours: an eth0 in another network's namespace would join what must never meet.
+ * Why a container is not attached. Its namespace takes one eth0, so of several records that name it, the oldest has it.
+ * And it is none of ours: an eth0 in another network's namespace would join what must never meet. Two of one MAC on one
+ * bridge would take each other's packets.
  */
-function unattachable({ inputs }: Context, entry: ContainerEntry): Derived | undefined {
-  const { netns } = entry.value;
+function unattachable({ inputs, keyspace }: Context, entry: ContainerEntry): Derived | undefined {
+  const { netns, mac } = entry.value;
   if (netns === undefined) return undefined;
+  const wearer = mac && oldest(wearersOf(keyspace, entry.host, mac));
+  if (wearer && wearer !== entry)
+    return skip(entry, "MAC_TAKEN", `mac ${mac} belongs to ${wearer.key}, which is older`);
   if (netns.slice(netns.lastIndexOf("/") + 1).startsWith(mark.namespace))
     return skip(entry, "NETNS_RESERVED", `netns ${netns} has the name of a network's own namespace`);
   const owner = oldest(claimants(inputs.world.byNetns.get(entry.host), netns));

@@ -45,6 +45,7 @@ export type SkipCode =
   | "ADDRESS_OUTSIDE"
   | "ADDRESS_RESERVED"
   | "ADDRESS_TAKEN"
+  | "MAC_TAKEN"
   | "NETNS_TAKEN"
   | "NETNS_RESERVED"
   | "UPLINKS_FULL"

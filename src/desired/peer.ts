@@ -21,9 +21,9 @@ export function peer(net: string, host: string, inputs: Inputs): Derived {
   return { rows: [...context.backend.peer(context, found), ...routes] };
 }
 
-/** The confirmed blocks that lead to a host, in order of prefixes. */
+/** The confirmed blocks that lead to a host. */
 export function blocksOf({ keyspace, network }: Context, host: string): { prefix: Cidr; key: RecordKey }[] {
-  return [...(keyspace.blocksByHost.get(host) ?? [])].sort().flatMap((prefix) => {
+  return [...(keyspace.blocksByHost.get(host) ?? [])].flatMap((prefix) => {
     const block = keyspace.blocks.get(prefix);
     if (!block || !isConfirmed(block.value) || !isPartOf(network.cidr, prefix) || movedAway(keyspace, prefix, host))
       return [];
@@ -31,8 +31,8 @@ export function blocksOf({ keyspace, network }: Context, host: string): { prefix
   });
 }
 
-/** A block outside the network, or as wide as it, would take others' traffic. */
-function isPartOf(whole: Cidr, block: Cidr): boolean {
+/** A block outside the network, or as wide as it, would take others' traffic: no route leads to it, and it fills nothing. */
+export function isPartOf(whole: Cidr, block: Cidr): boolean {
   return overlaps(whole, block) && prefixLength(block) > prefixLength(whole);
 }
 

@@ -1,6 +1,6 @@
 import { type Cidr, contains, firstOf, fromNumber, hostPrefix, type Ip, sizeOf, toNumber } from "../model/address.ts";
 import { blockPrefix } from "../model/block.ts";
-import { blockOf, claimants, claimsOf } from "../model/claims.ts";
+import { blockOf, claimants, claimsOf, wearersOf } from "../model/claims.ts";
 import type { Change, ContainerEntry, Fact, Keyspace, World } from "../model/world.ts";
 import { endpoint } from "./endpoint.ts";
 import type { Derived, Inputs, Self } from "./inputs.ts";
@@ -92,11 +92,13 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
     case "container": {
       const container = entry as ContainerEntry;
       yield endpointUnit(path.net, container);
-      const { ip, netns } = container.value;
+      const { ip, mac, netns } = container.value;
       const keyspace = world.keyspaces.get(path.net);
-      if (ip && keyspace) yield* claimed(path.net, keyspace, ip, self);
-      if (netns && path.host === self.host)
-        for (const claim of claimants(world.byNetns.get(path.host), netns)) yield unitOfKey(claim);
+      if (ip && keyspace) yield* claimed(path.net, keyspace, ip, self, container);
+      if (path.host !== self.host) return;
+      if (mac && keyspace)
+        for (const wearer of wearersOf(keyspace, path.host, mac)) yield endpointUnit(path.net, wearer);
+      if (netns) for (const claim of claimants(world.byNetns.get(path.host), netns)) yield unitOfKey(claim);
       return;
     }
   }
@@ -112,10 +114,10 @@ function* rivals({ path, entry }: Extract<Fact, { path: { type: "network" } }>, 
   for (const net of contenders) if (net !== path.net) yield* unitsOf(net, world);
 }
 
-/** What depends on who has an address: its claimants, and the block that holds it alone. */
-function* claimed(net: string, keyspace: Keyspace, ip: Ip, self: Self): Generator<UnitId> {
-  for (const claim of claimsOf(keyspace, ip)) yield endpointUnit(net, claim);
-  const block = keyspace.blocks.get(hostPrefix(ip));
+/** What depends on who has an address: its claimants, but for one that is known, and the block that holds it alone. */
+function* claimed(net: string, keyspace: Keyspace, ip: Ip, self: Self, known?: ContainerEntry): Generator<UnitId> {
+  for (const claim of claimsOf(keyspace, ip)) if (claim !== known) yield endpointUnit(net, claim);
+  const block = keyspace.blockLengths.has(32) ? keyspace.blocks.get(hostPrefix(ip)) : undefined;
   if (block) yield routesTo(net, block.value.host, self);
 }
 

@@ -43,6 +43,7 @@ export function uplink(context: Context): Row[] {
     address(scope, inside.uplink, inner),
     { kind: "sysctl", scope: "host", key: "net.ipv4.ip_forward", value: { value: "1" }, because },
     forwardGuard(context, dev, routed, because),
+    inputGuard(context, dev, outer, because),
     ...(network.internal ? [] : egress(context, outer, because)),
   ];
 
@@ -56,7 +57,27 @@ export function uplink(context: Context): Row[] {
 function forwardGuard({ net, network }: Context, dev: string, routed: boolean, because: Row["because"]): Row {
   const inward = routed ? [`oifname "${dev}" ip saddr ${network.cidr} ip daddr ${network.cidr} accept`] : [];
   const outward = network.internal ? [`iifname "${dev}" ip daddr != ${network.cidr} drop`] : [];
-  const name = `forward-${net}`;
+  return guard(`forward-${net}`, "forward", because, [
+    `iifname "${dev}" oifname "${anyUplink}" drop`,
+    ...outward,
+    ...inward,
+    `oifname "${dev}" ct state established,related accept`,
+    `oifname "${dev}" drop`,
+  ]);
+}
+
+/**
+ * The host has the outer ends of all uplinks, and answers at each whichever way it is asked: what is for another
+ * network's end crosses no forward chain. An internal network may answer the host, and ask it nothing.
+ */
+function inputGuard({ net, network, self }: Context, dev: string, outer: Ip, because: Row["because"]): Row {
+  const rules = network.internal
+    ? [`iifname "${dev}" ct state established,related accept`, `iifname "${dev}" drop`]
+    : [`iifname "${dev}" ip daddr ${self.uplinks} ip daddr != ${outer} drop`];
+  return guard(`input-${net}`, "input", because, rules);
+}
+
+function guard(name: string, hook: "forward" | "input", because: Row["because"], rules: string[]): Row {
   return {
     kind: "guard",
     scope: "host",
@@ -65,14 +86,8 @@ function forwardGuard({ net, network }: Context, dev: string, routed: boolean, b
       object: "chain",
       family: "inet",
       name,
-      hook: { type: "filter", hook: "forward", priority: -10, policy: "accept" },
-      rules: [
-        `iifname "${dev}" oifname "${anyUplink}" drop`,
-        ...outward,
-        ...inward,
-        `oifname "${dev}" ct state established,related accept`,
-        `oifname "${dev}" drop`,
-      ],
+      hook: { type: "filter", hook, priority: -10, policy: "accept" },
+      rules,
     },
     because,
   };

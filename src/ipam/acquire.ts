@@ -1,5 +1,6 @@
 import type { Inputs } from "../desired/inputs.ts";
 import { hash32 } from "../desired/names.ts";
+import { isPartOf } from "../desired/peer.ts";
 import type { Cidr } from "../model/address.ts";
 import { isConfirmed } from "../model/block.ts";
 import type { Network } from "../model/network.ts";
@@ -26,7 +27,9 @@ export async function acquireBlock(
   for (let tries = 0; tries < mostTries; tries++) {
     const { world, self } = inputs();
     const blocks = await readBlocks(client, net);
-    const begun = blocks.find(({ block }) => block.host === self.host && !isConfirmed(block));
+    const begun = blocks.find(
+      ({ block, prefix }) => block.host === self.host && !isConfirmed(block) && isPartOf(network.cidr, prefix),
+    );
     const taken = [...blocks.map(({ prefix }) => prefix), ...avoid];
     const keyspace = world.keyspaces.get(net);
     const prefix = begun?.prefix ?? chooseBlock({ network, taken, keyspace, seed: hash32(self.host) });

@@ -13,6 +13,8 @@ export interface AddressesOptions {
   client: Client;
   inputs(): Inputs;
   tell: Tell;
+  /** Whether the host's name is this agent's to write under; it is looked at again when that changes. */
+  mayWrite?(): boolean;
 }
 
 /** Gives this host's containers their addresses, claims those that records name, and lets go of those that nobody has. */
@@ -23,6 +25,8 @@ export interface Addresses {
   start(): void;
   /** Looks again at what waits in these networks; call it when the world has taken in a change to them. */
   review(nets: Iterable<string>): void;
+  /** Whether a record of this host, as the world has it, is about to get an address: then not all is done yet. */
+  pending(net: string): boolean;
   /** Records of a network that got no address, and why. */
   troubles(net: string): Skip[];
   stop(): void;
@@ -34,7 +38,7 @@ const mostAtOnce = 64;
 const fullMs = 500;
 const [firstRetryMs, longestRetryMs] = [100, 5_000];
 
-export function createAddresses({ client, inputs, tell }: AddressesOptions): Addresses {
+export function createAddresses({ client, inputs, tell, mayWrite = () => true }: AddressesOptions): Addresses {
   const records = createOwnRecords(inputs().self.host);
   const stocks = new Map<string, Stock>();
   const claiming = createClaiming({ client, inputs, records, stockOf });
@@ -71,7 +75,7 @@ export function createAddresses({ client, inputs, tell }: AddressesOptions): Add
   }
 
   function pump(): void {
-    if (!started || stopped) return;
+    if (!started || stopped || !mayWrite()) return;
     for (const key of dirty) {
       if (running.size >= mostAtOnce) return;
       if (running.has(key)) continue;
@@ -155,6 +159,16 @@ export function createAddresses({ client, inputs, tell }: AddressesOptions): Add
     );
   }
 
+  /** By the world, not by what was written: rows follow from the world. */
+  function pending(net: string): boolean {
+    const { world, self } = inputs();
+    const own = world.keyspaces.get(net)?.containers.get(self.host)?.values() ?? [];
+    for (const { key, value } of own)
+      if (value.ip === undefined && !troubles.has(key))
+        return world.networks.has(net) && refusal(net, { world, self }) === undefined;
+    return false;
+  }
+
   function wait(net: string, key: string): void {
     const waiting = idle.get(net) ?? new Set();
     idle.set(net, waiting.add(key));
@@ -194,6 +208,7 @@ export function createAddresses({ client, inputs, tell }: AddressesOptions): Add
       }
       pump();
     },
+    pending,
     troubles: (net) => [...troubles.values()].filter(({ key }) => key.startsWith(`keyspaces/${net}/`)),
     stop() {
       stopped = true;

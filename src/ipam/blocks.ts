@@ -4,6 +4,7 @@ import { decode } from "../model/decode.ts";
 import { keyOf, type RecordKey } from "../model/keys.ts";
 import { compareRevisions, type Revision } from "../model/revision.ts";
 import type { Client } from "../store/client.ts";
+import { standing } from "./standing.ts";
 
 /** A block as it stands in etcd. */
 export interface KnownBlock {
@@ -29,7 +30,7 @@ export async function readBlocks(client: Client, net: string): Promise<KnownBloc
 export async function askFor(client: Client, net: string, prefix: Cidr, host: string): Promise<boolean> {
   const key = keyOf({ type: "block", net, block: blockName(prefix) });
   const value = JSON.stringify({ host, state: "pending" } satisfies Block);
-  return (await client.commit([{ key, at: "absent" }], [{ type: "put", key, value }])).done;
+  return (await client.commit([{ key, at: await standing(client, key) }], [{ type: "put", key, value }])).done;
 }
 
 /**

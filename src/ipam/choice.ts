@@ -1,3 +1,4 @@
+import { isPartOf } from "../desired/peer.ts";
 import {
   type Cidr,
   contains,
@@ -30,7 +31,8 @@ export interface Ground {
 export function chooseBlock({ network, taken, keyspace, seed }: Ground): Cidr | undefined {
   const length = blockLengthOf(network);
   const same = new Set(taken);
-  const others = taken.filter((prefix) => prefixLength(prefix) !== length);
+  // Of before the network's range changed, or made by hand: what is no part of the network fills nothing of it.
+  const others = taken.filter((prefix) => prefixLength(prefix) !== length && isPartOf(network.cidr, prefix));
   const count = 2 ** (length - prefixLength(network.cidr));
   let crowded: Cidr | undefined;
   for (let i = 0; i < count; i++) {

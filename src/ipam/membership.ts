@@ -6,10 +6,11 @@ import { decodeClaim, heldBy, resting, sameOwner } from "../model/claim.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
-import type { Write } from "../store/transaction.ts";
+import { type Expectation, maxWrites, type Write } from "../store/transaction.ts";
 import { confirmed } from "./blocks.ts";
 import { claimKey } from "./claim-store.ts";
 import { choosePlace } from "./place.ts";
+import { standing } from "./standing.ts";
 
 export interface MembershipOptions {
   client: Client;
@@ -17,6 +18,8 @@ export interface MembershipOptions {
   tell: Tell;
   /** How long a host stays a member after its last container went: restarts are common, and each join is news to all. */
   lingerMs: number;
+  /** Whether the host's name is this agent's to write under; it is looked at again when that changes. */
+  mayWrite?(): boolean;
 }
 
 /** Keeps this host a member of just the networks it has containers in. */
@@ -25,9 +28,6 @@ export interface Membership {
   review(nets: Iterable<string>): void;
   stop(): void;
 }
-
-/** Writes of one transaction: below the 128 that etcd takes. */
-const mostAtOnce = 100;
 
 /** What to do about one network, by the state of the world alone. */
 type Decision = "join" | "leave" | "stay";
@@ -40,7 +40,13 @@ export function decide(net: string, { world, self }: Inputs): Decision {
   return !wanted && member ? "leave" : "stay";
 }
 
-export function createMembership({ client, inputs, tell, lingerMs }: MembershipOptions): Membership {
+export function createMembership({
+  client,
+  inputs,
+  tell,
+  lingerMs,
+  mayWrite = () => true,
+}: MembershipOptions): Membership {
   const timers = new Map<string, NodeJS.Timeout>();
   const busy = new Set<string>();
   let stopped = false;
@@ -50,7 +56,7 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   }
 
   function consider(net: string): void {
-    if (stopped || busy.has(net)) return;
+    if (stopped || busy.has(net) || !mayWrite()) return;
     const decision = decide(net, inputs());
     if (decision !== "leave") cancel(net);
     if (decision === "join") void act(net, () => join(net));
@@ -100,18 +106,16 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
     const memberKey = keyOf({ type: "member", net, host });
     const key = claimKey(net, address.ip);
     const member = { address: address.ip, mac: macOf(address.ip, "0e") };
-    const { done } = await client.commit(
-      [
-        { key: memberKey, at: "absent" },
-        { key: block.key, at: block.revision },
-        { key, at: address.at },
-      ],
-      [
-        { type: "put", key: memberKey, value: JSON.stringify(member) },
-        { type: "put", key, value: JSON.stringify(heldBy({ host }, address.before)) },
-        ...(isConfirmed(block.block) ? [] : [{ type: "put", key: block.key, value: confirmed(host) } as const]),
-      ],
-    );
+    const expected: Expectation[] = [
+      { key: memberKey, at: await standing(client, memberKey) },
+      { key: block.key, at: block.revision },
+      { key, at: address.at },
+    ];
+    const { done } = await client.commit(expected, [
+      { type: "put", key: memberKey, value: JSON.stringify(member) },
+      { type: "put", key, value: JSON.stringify(heldBy({ host }, address.before)) },
+      ...(isConfirmed(block.block) ? [] : [{ type: "put", key: block.key, value: confirmed(host) } as const]),
+    ]);
     if (done) tell({ type: "joined", net, why: `agent address ${address.ip}, block ${block.prefix}` });
     return done;
   }
@@ -131,25 +135,31 @@ export function createMembership({ client, inputs, tell, lingerMs }: MembershipO
   };
 }
 
-/** Takes this host out of a network; its agent address rests. @throws StoreError */
-export async function leaveNetwork(client: Client, net: string, { world, self }: Inputs): Promise<void> {
-  const writes = leaveWrites(net, { world, self });
+/**
+ * Takes this host out of a network; its agent address rests. The membership goes with the first transaction, so peers stop
+ * sending before blocks are free.
+ *
+ * @throws StoreError
+ */
+export async function leaveNetwork(client: Pick<Client, "commit" | "get">, net: string, inputs: Inputs): Promise<void> {
+  const { world, self } = inputs;
+  const writes = leaveWrites(net, inputs);
+  const first = writes.splice(0, maxWrites - 1);
   const address = world.keyspaces.get(net)?.members.get(self.host)?.value.address;
-  // Blocks last in the list, first to go: a member without blocks leaves again, blocks without a member would be left.
-  while (writes.length > mostAtOnce) await client.commit([], writes.splice(-mostAtOnce));
   for (;;) {
     const held = address && (await ownClaim(client, net, address, self.host));
     const { done } = held
       ? await client.commit(
           [{ key: held.key, at: held.revision }],
-          [...writes, { type: "put", key: held.key, value: JSON.stringify(resting(held.claim, Date.now())) }],
+          [...first, { type: "put", key: held.key, value: JSON.stringify(resting(held.claim, Date.now())) }],
         )
-      : await client.commit([], writes);
-    if (done) return;
+      : await client.commit([], first);
+    if (done) break;
   }
+  for (let i = 0; i < writes.length; i += maxWrites) await client.commit([], writes.slice(i, i + maxWrites));
 }
 
-async function ownClaim(client: Client, net: string, address: Ip, host: string) {
+async function ownClaim(client: Pick<Client, "get">, net: string, address: Ip, host: string) {
   const found = await client.get(claimKey(net, address));
   const claim = found && decodeClaim(found.value);
   if (!found || claim?.state !== "held" || !sameOwner(claim.owner, { host })) return undefined;

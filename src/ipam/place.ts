@@ -1,4 +1,5 @@
 import type { Inputs } from "../desired/inputs.ts";
+import { isPartOf } from "../desired/peer.ts";
 import type { Cidr, Ip } from "../model/address.ts";
 import { isConfirmed } from "../model/block.ts";
 import { sameOwner } from "../model/claim.ts";
@@ -28,7 +29,9 @@ export async function choosePlace(
   inputs: () => Inputs,
 ): Promise<Place | undefined> {
   const { host } = inputs().self;
-  const own = (await readBlocks(client, net)).filter(({ block }) => block.host === host && isConfirmed(block));
+  const own = (await readBlocks(client, net)).filter(
+    ({ block, prefix }) => block.host === host && isConfirmed(block) && isPartOf(network.cidr, prefix),
+  );
   for (const block of own.sort((a, b) => (a.prefix < b.prefix ? -1 : 1))) {
     const address = await agentAddress(client, net, network, inputs, block);
     if (address) return { block, address };

@@ -1,5 +1,6 @@
 import type { Inputs } from "../desired/inputs.ts";
 import { hash32 } from "../desired/names.ts";
+import { isPartOf } from "../desired/peer.ts";
 import { type Cidr, type Ip, sizeOf } from "../model/address.ts";
 import { isConfirmed } from "../model/block.ts";
 import type { Network } from "../model/network.ts";
@@ -56,7 +57,7 @@ export function createStock({ client, net, inputs, loaded }: StockOptions): Stoc
     const known = keyspace();
     const held = [...(known?.blocksByHost.get(self.host) ?? [])].filter((prefix) => {
       const block = known?.blocks.get(prefix);
-      return block && isConfirmed(block.value);
+      return block && isConfirmed(block.value) && isPartOf(network()?.cidr ?? prefix, prefix);
     });
     for (const prefix of held) taken.delete(prefix);
     return [...held, ...taken];

@@ -1,3 +1,4 @@
+import { isPartOf } from "../desired/peer.ts";
 import { type Cidr, firstOf, hostPrefix, lastOf, overlaps, sizeOf, toNumber } from "../model/address.ts";
 import { isConfirmed } from "../model/block.ts";
 import { blockOf } from "../model/claims.ts";
@@ -63,7 +64,7 @@ export async function usageOf(client: Client, world: World, net: string): Promis
 function hostsOf(network: Network, keyspace: Keyspace | undefined): Map<string, HostUsage> {
   const hosts = new Map<string, HostUsage>();
   for (const [prefix, { value }] of keyspace?.blocks ?? []) {
-    if (!isConfirmed(value)) continue;
+    if (!isConfirmed(value) || !isPartOf(network.cidr, prefix)) continue;
     const usage = usageAt(hosts, value.host);
     usage.blocks.push(prefix);
     usage.free += assignableIn(network, prefix);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Subject } from "rxjs";
-import { type Kind, kinds, mark, type Scope, type Values } from "../desired/rows.ts";
+import { describeRow } from "../desired/print.ts";
+import { type Kind, kinds, mark, type Row, type Scope, type Values } from "../desired/rows.ts";
 import {
   type Driver,
   type Drivers,
@@ -11,7 +12,6 @@ import {
   rowId,
 } from "../reconcile/kind.ts";
 import { linkFulfils } from "./link-value.ts";
-import { rowText } from "./row-text.ts";
 
 /** The kernel in memory, strict: what the real one refuses it refuses, and also an `add` of what is there already. */
 export interface FakeKernel {
@@ -72,7 +72,10 @@ class Fake implements FakeKernel {
   }
 
   print(): string {
-    return [...this.#rows.values()].map(rowText).sort().join("\n");
+    return [...this.#rows.values()]
+      .map((row) => describeRow(row as Row))
+      .sort()
+      .join("\n");
   }
 
   #driver<K extends Kind>(kind: K): Driver<K> {
@@ -110,7 +113,7 @@ class Fake implements FakeKernel {
     if (isFarEnd)
       return old ? undefined : wait("ENODEV", `Cannot adjust ${rowId(row)}: expected its pair, got no such link`);
     if (verb === "add" && old)
-      return retry("EEXIST", `Cannot add ${rowId(row)}: expected it absent, got "${rowText(old)}"`);
+      return retry("EEXIST", `Cannot add ${rowId(row)}: expected it absent, got "${describeRow(old as Row)}"`);
     if (verb === "replace" && !old)
       return retry("ENOENT", `Cannot replace ${rowId(row)}: expected it present, got none`);
     return this.#needs(row).find((failure) => failure !== undefined);

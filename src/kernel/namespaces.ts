@@ -1,8 +1,8 @@
 import { mergeMap } from "rxjs";
 import { kinds, mark } from "../desired/rows.ts";
-import { isName } from "../model/keys.ts";
 import type { Driver, Notice } from "../reconcile/kind.ts";
 import type { Kernel, KernelEvent } from "./kernel.ts";
+import { isNamespaceName } from "./namespace-names.ts";
 
 const kind = "namespace";
 const inside = kinds.filter((each) => each !== kind);
@@ -20,7 +20,7 @@ export function namespaceDriver(kernel: Kernel): Driver<"namespace"> {
     async list(scope) {
       if (scope !== "host") return [];
       const names = await kernel.listNamespaces();
-      return names.filter(isOurs).map((key) => ({ kind, scope, key, value: {} }));
+      return names.filter(isNamespaceName).map((key) => ({ kind, scope, key, value: {} }));
     },
 
     async apply(_scope, operations) {
@@ -30,10 +30,6 @@ export function namespaceDriver(kernel: Kernel): Driver<"namespace"> {
       return (await Promise.all(answers)).map((answer) => (answer.ok ? undefined : answer.failure));
     },
   };
-}
-
-function isOurs(name: string): boolean {
-  return name.startsWith(mark.namespace) && isName(name);
 }
 
 function noticesOf(event: KernelEvent): Notice[] {

@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { LabError } from "./error.ts";
 import type { Place } from "./place.ts";
+import { isAsleep } from "./process-stat.ts";
 
 /** The packets seen on one interface, as tcpdump's lines. */
 export interface Capture {
@@ -15,7 +17,9 @@ export interface Capture {
 
 /** Resolves when packets are being captured. `filter` is tcpdump's expression, such as `udp port 4789`. */
 export async function startCapture(where: Place, device: string, filter = ""): Promise<Capture> {
-  const flags = ["-n", "-e", "-l", "--immediate-mode", "-i", device];
+  // As it is by default, its buffer holds 30 packets, each with room for the largest: 2,000 at once left it 700.
+  const room = ["-s", "512", "-B", "8192"];
+  const flags = ["-n", "-e", "-l", "--immediate-mode", ...room, "-i", device];
   const child = where.spawn("tcpdump", filter === "" ? flags : [...flags, filter]);
   const ended = once(child, "exit");
   const lines: string[] = [];
@@ -45,12 +49,26 @@ export async function startCapture(where: Place, device: string, filter = ""): P
       });
     },
     async stop() {
+      await allRead();
       child.kill("SIGINT");
       await ended;
       await closed;
       return lines;
     },
   };
+
+  /**
+   * tcpdump drops what it has not read yet when it is told to end. Asleep, it has read everything, unless it waits for us
+   * to take its lines: then more of them come.
+   */
+  async function allRead(): Promise<void> {
+    for (;;) {
+      const before = lines.length;
+      if (!(await isAsleep(child.pid!))) continue;
+      await setImmediate();
+      if (lines.length === before) return;
+    }
+  }
 }
 
 /** Resolves when tcpdump says that it listens. @throws LabError with what it said instead. */

@@ -1,7 +1,5 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
-import { CliError, exit } from "../cli/exit.ts";
-import { table } from "../cli/table.ts";
 import { environmentOf } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Host, hostPlace } from "./host.ts";
@@ -21,31 +19,16 @@ export function labCommand(): Command {
     .description("make a lab: h1, h2 and so on, on one segment, each with an agent")
     .option("--hosts <n>", "how many hosts", count, 3)
     .option("--no-agents", "start no agents")
-    .action(telling(up));
+    .action(up);
   named(lab.command("exec"))
     .description("run a command on a host of a lab; its exit status becomes this one's")
     .argument("<host>", "h1 and so on, or `outside`, or `wire`")
     .argument("<command...>", "the command with its arguments, after --")
     .passThroughOptions()
-    .action(telling(exec));
-  named(lab.command("down")).description("end a lab with all that runs in it").action(telling(down));
-  lab
-    .command("ls")
-    .description("list the labs of this machine")
-    .option("--json", "print as JSON")
-    .action(telling(list));
+    .action(exec);
+  named(lab.command("down")).description("end a lab with all that runs in it").action(down);
+  lab.command("ls").description("list the labs of this machine").option("--json", "print as JSON").action(list);
   return lab;
-}
-
-/** What a lab says for people ends the command, as its message. */
-function telling<Args extends unknown[]>(action: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
-  return async (...args) => {
-    try {
-      await action(...args);
-    } catch (error) {
-      throw error instanceof LabError ? new CliError(exit.failed, error.message, error) : error;
-    }
-  };
 }
 
 /** An agent takes 90 MB, and a quarter of a second of one core to start. */
@@ -129,12 +112,10 @@ async function down({ name }: { name: string }): Promise<void> {
 async function list({ json }: { json?: boolean }): Promise<void> {
   const states = await listStates();
   if (json) return console.log(JSON.stringify(states));
-  const rows = states.map(async (state) => [
-    state.name,
-    await condition(state),
-    Object.keys(state.holders).sort().join(" "),
-  ]);
-  console.log(table(["LAB", "STATE", "HOSTS"], await Promise.all(rows)));
+  for (const state of states) {
+    const hosts = Object.keys(state.holders).sort();
+    console.log(`${state.name}: ${await condition(state)}; ${hosts.join(" ")}`);
+  }
 }
 
 async function condition(state: LabState): Promise<string> {

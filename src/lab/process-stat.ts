@@ -14,6 +14,12 @@ export async function isStopped(pid: number): Promise<boolean> {
   return states.every((stat) => stat === undefined || stat[0] === "T");
 }
 
+/** Whether a process has nothing to do but wait for something, or is no more. */
+export async function isAsleep(pid: number): Promise<boolean> {
+  const stat = await fields(`/proc/${pid}/stat`);
+  return stat === undefined || stat[0] === "S";
+}
+
 /** The fields from the third on. The second is the command's name, and may hold spaces and parentheses. */
 async function fields(file: string): Promise<string[] | undefined> {
   const stat = await readFile(file, "utf8").catch(() => undefined);

@@ -29,16 +29,23 @@ export function isCidr(text: string): text is Cidr {
   const [address, length, ...rest] = text.split("/");
   if (address === undefined || length === undefined || rest.length > 0) return false;
   if (!isIp(address) || !/^(?:[0-9]|[12]\d|3[0-2])$/.test(length)) return false;
-  return new Address4(text).startAddress().correctForm() === address;
+  return toNumber(address) % 2 ** (32 - Number(length)) === 0;
 }
 
 /** @throws RangeError when `text` is no IPv4 prefix, or has host bits set. */
 export function cidr(text: string): Cidr {
   if (!isCidr(text))
     throw new RangeError(
-      `Cannot read prefix: expected an IPv4 prefix without host bits such as 10.42.0.0/16, got "${text}"`,
+      `Cannot read prefix: expected an IPv4 prefix without host bits such as ${example(text)}, got "${text}"`,
     );
   return text;
+}
+
+/** What was meant, where only host bits are in the way. */
+function example(text: string): string {
+  if (!Address4.isValid(text)) return "10.42.0.0/16";
+  const meant = new Address4(text);
+  return `${meant.startAddress().correctForm()}/${meant.subnetMask}`;
 }
 
 export function isMac(text: string): text is Mac {
@@ -54,10 +61,22 @@ export function mac(text: string): Mac {
   return text;
 }
 
-/** The address as an unsigned 32-bit number, for arithmetic and sorting. */
+/**
+ * The address as an unsigned 32-bit number, for arithmetic and sorting. Digit by digit: a large world asks this a million
+ * times, and splitting the text takes ten times as long.
+ */
 export function toNumber(address: Ip): number {
-  const [a, b, c, d] = address.split(".").map(Number) as [number, number, number, number];
-  return a * 0x1000000 + b * 0x10000 + c * 0x100 + d;
+  let n = 0;
+  let byte = 0;
+  for (let at = 0; at < address.length; at++) {
+    const digit = address.charCodeAt(at) - 48;
+    if (digit >= 0) byte = byte * 10 + digit;
+    else {
+      n = n * 256 + byte;
+      byte = 0;
+    }
+  }
+  return n * 256 + byte;
 }
 
 export function fromNumber(n: number): Ip {

@@ -1,4 +1,4 @@
-import { type Cidr, type Ip, prefixLength, prefixOf } from "./address.ts";
+import { type Cidr, type Ip, type Mac, prefixLength, prefixOf } from "./address.ts";
 import { type Block, isConfirmed } from "./block.ts";
 import type { ContainerEntry, Entry, Keyspace } from "./world.ts";
 
@@ -33,6 +33,11 @@ export function claimants<K>(claims: Claims<K> | undefined, thing: K): Container
 /** Everybody who claims the address. */
 export function claimsOf(keyspace: Keyspace, ip: Ip): ContainerEntry[] {
   return claimants(keyspace.byIp, ip);
+}
+
+/** Containers of a host whose records say the MAC. No index: a host has hundreds of containers, and few say one at all. */
+export function wearersOf(keyspace: Keyspace, host: string, mac: Mac): ContainerEntry[] {
+  return [...(keyspace.containers.get(host)?.values() ?? [])].filter(({ value }) => value.mac === mac);
 }
 
 /** The host whose agent address this is; the oldest member's, should several say so. */

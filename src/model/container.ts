@@ -5,6 +5,14 @@ import { ipSchema, labelsSchema, macSchema, nameSchema } from "./record.ts";
 const netnsPath = /^(\/[A-Za-z0-9_.:@+-]+)+$/;
 const relative = /\/\.\.?(\/|$)/;
 
+/**
+ * /var/run is a link to /run (FHS 3.0). Of two records that spelled one namespace in two ways, both would take its eth0, and
+ * neither network's container would have one.
+ */
+function withoutVar(path: string): string {
+  return path.replace(/^\/var\/run\//, "/run/");
+}
+
 /** `keyspaces/<net>/containers/<host>/<id>`, written by the host's agent for its runtime, or by a user by hand. */
 export const containerSchema = z
   .object({
@@ -13,9 +21,10 @@ export const containerSchema = z
     mac: macSchema.optional().meta({ description: "Absent: derived from the address" }),
     netns: z
       .string()
-      .max(255)
+      .max(200) // interface aliases carry it, and end at 255
       .regex(netnsPath, { error: "an absolute path such as /run/netns/mongo", abort: true })
       .refine((path) => !relative.test(path), { error: "a path without '.' and '..'" })
+      .overwrite(withoutVar)
       .optional()
       .meta({ description: "The namespace to attach, below a directory the host allows (/run/netns)" }),
     stack: nameSchema.optional(),

@@ -8,6 +8,8 @@ export interface PublisherOptions {
   view: Pick<AgentView, "host" | "world" | "events$" | "networks" | "braked" | "etcd">;
   client: Pick<Client, "put" | "remove">;
   tell: Tell;
+  /** Whether the host's name is this agent's to write under; `touch` it when that changes. */
+  mayWrite?(): boolean;
 }
 
 /**
@@ -32,6 +34,9 @@ const pause = 1_000;
  */
 const settling = 50;
 
+/** Milliseconds between two looks at all networks: a flood of changes must not become one of looks. */
+const spacing = 10;
+
 interface Slot {
   net: string;
   /** performance.now() of the first change that was not looked at. */
@@ -42,11 +47,12 @@ interface Slot {
   written: string | null | undefined;
 }
 
-export function createPublisher({ view, client, tell }: PublisherOptions): Publisher {
+export function createPublisher({ view, client, tell, mayWrite = () => true }: PublisherOptions): Publisher {
   const slots = new Map<string, Slot>();
   const writing = new Set<Promise<void>>();
   let timer: NodeJS.Timeout | undefined;
   let dueAt = Number.POSITIVE_INFINITY;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   let touchedAll = false;
   let stopped = false;
   let warned = false;
@@ -71,19 +77,21 @@ export function createPublisher({ view, client, tell }: PublisherOptions): Publi
   }
 
   function lookIn(ms: number): void {
-    const at = performance.now() + ms;
+    const now = performance.now();
+    const at = Math.max(now + ms, lookedAt + spacing);
     if (stopped || at >= dueAt) return;
     clearTimeout(timer);
     dueAt = at;
-    timer = setTimeout(look, ms);
+    timer = setTimeout(look, at - now);
     timer.unref();
   }
 
   function look(): void {
-    dueAt = Number.POSITIVE_INFINITY;
-    // `fresh` looks again.
-    if (view.etcd().staleSince !== undefined) return;
     const now = performance.now();
+    dueAt = Number.POSITIVE_INFINITY;
+    lookedAt = now;
+    // `fresh` looks again.
+    if (view.etcd().staleSince !== undefined || !mayWrite()) return;
     const states = new Map(view.networks().map((state) => [state.net, state]));
     if (touchedAll) for (const net of [...states.keys(), ...slots.keys()]) slotOf(net).dirtySince ??= now;
     touchedAll = false;

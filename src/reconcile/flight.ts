@@ -27,7 +27,9 @@ export interface Batch {
 export async function fly(state: State, batches: Batch[]): Promise<void> {
   const begun = state.clock.now();
   for (const batch of batches) takeOff(state, batch);
-  const isDone = await patiently(state, Promise.all(batches.map((batch) => carry(state, batch))));
+  const carried = batches.map((batch) => ({ batch, answers: ask(batch) }));
+  const lines = [...Map.groupBy(carried, ({ batch }) => batch.partition.scope).values()];
+  const isDone = await patiently(state, Promise.all(lines.map((line) => landAll(state, line))));
   state.upheavals.clear();
   if (isDone || state.mode === "stopped") return;
   for (const batch of batches) {
@@ -50,8 +52,12 @@ function takeOff(state: State, { errands, partition }: Batch): void {
   }
 }
 
-async function carry(state: State, batch: Batch): Promise<void> {
-  const answers = await ask(batch);
+/** In order, so that who failed for want of another is not taken for one that may be tried again, now that it is there. */
+async function landAll(state: State, line: { batch: Batch; answers: Promise<(Failure | undefined)[]> }[]) {
+  for (const { batch, answers } of line) carry(state, batch, await answers);
+}
+
+function carry(state: State, batch: Batch, answers: (Failure | undefined)[]): void {
   batch.errands.forEach((errand, index) => {
     const failure = answers[index];
     if (failure) failed(state, errand, failure);

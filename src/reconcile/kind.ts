@@ -34,6 +34,7 @@ export type Notice<K extends Kind = Kind> =
  *   only where nothing can be known.
  * - `apply` is idempotent: adding what is there, or removing what is gone, succeeds. It never throws for one row: the
  *   answer has one entry an operation, in order, `undefined` for success. All operations of a batch share a scope.
+ *   Drivers of rows that are bound to a device do their work in the order they are asked, also before they have answered.
  * - `notices$` tells of every change in every scope that was listed or applied to, the echo of our own included; those
  *   that came before `apply`'s or `list`'s answer are emitted before it resolves, so that results and notices form one line.
  *   A notice emitted while an operation on its key was under way is newer than that operation's success.

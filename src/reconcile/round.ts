@@ -3,7 +3,7 @@ import { fail } from "./failing.ts";
 import { type Batch, type Errand, fly } from "./flight.ts";
 import type { Operation } from "./kind.ts";
 import { look } from "./listing.ts";
-import { insideOf, placeOf, stepOf } from "./order.ts";
+import { insideOf, turnsOf } from "./order.ts";
 import { isListable, isOpen, type State } from "./state.ts";
 import { type Entry, isRight, observed } from "./table.ts";
 import { unitsOf, wishedRow } from "./wishes.ts";
@@ -56,11 +56,9 @@ function withoutDoomed(removals: Entry[]): Entry[] {
 
 async function walk(state: State, entries: Entry[], direction: Direction): Promise<void> {
   const sign = direction === "make" ? 1 : -1;
-  const steps = [...Map.groupBy(entries, stepOf)].sort(([a], [b]) => sign * (a - b));
-  for (const [, step] of steps) {
+  for (const steps of turnsOf(entries, sign)) {
     if (state.mode === "stopped") return;
-    if (step.length > 1) step.sort((a, b) => sign * (placeOf(a) - placeOf(b)));
-    const batches = batchesOf(state, step, direction);
+    const batches = steps.flatMap((step) => batchesOf(state, step, direction));
     if (batches.length > 0) await fly(state, batches);
   }
 }

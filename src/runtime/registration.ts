@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subscription } from "rxjs";
 import type { Underlay } from "../desired/inputs.ts";
+import { decode } from "../model/decode.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
@@ -14,19 +15,23 @@ export interface RegistrationOptions {
   /** Tells this host from another of the same name; the same after a restart. */
   instance: string;
   tell: Tell;
+  /** The name has become this agent's. */
+  claimed?(): void;
 }
 
 /** Keeps `alive/<host>` held, and `hosts/<host>` saying where this host is. */
 export interface Registration {
   /** Writes the record if it says something else, however often etcd has to be asked. Cheap to repeat. */
   announce(underlay: Underlay): void;
+  /** Whether the name is this agent's: none but its owner may write what stands under it. */
+  isClaimed(): boolean;
   stop(): void;
 }
 
 /** A name that another host uses is tried again: its lease ends a minute after that host does. */
 const retryMs = 2_000;
 
-export function createRegistration({ client, host, instance, tell }: RegistrationOptions): Registration {
+export function createRegistration({ client, host, instance, tell, claimed }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });
   const alive = keyOf({ type: "alive", host });
   let wanted: Underlay | undefined;
@@ -63,6 +68,7 @@ export function createRegistration({ client, host, instance, tell }: Registratio
           return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
         if (wanted === undefined) return undefined; // stopped meanwhile
         lease = hold(client, { key: alive, value: JSON.stringify({ instance }) }).subscribe();
+        claimed?.();
       }
       await publish(underlay);
       return undefined;
@@ -71,11 +77,12 @@ export function createRegistration({ client, host, instance, tell }: Registratio
     }
   }
 
-  /** Labels and whatever else stands in the record are somebody's, and stay. */
+  /** Labels and whatever else stands in the record are somebody's, and stay, unless peers must refuse it for them. */
   async function publish({ address }: Underlay): Promise<void> {
     for (;;) {
       const found = await client.get(key);
-      const before = parse(found?.value);
+      const decoded = found && decode(key, found.value);
+      const before = decoded && "path" in decoded ? parse(found?.value) : {};
       if (before.address === address) return;
       const value = JSON.stringify({ ...before, address });
       const { done } = await client.commit([{ key, at: found?.revision ?? "absent" }], [{ type: "put", key, value }]);
@@ -85,10 +92,12 @@ export function createRegistration({ client, host, instance, tell }: Registratio
 
   return {
     announce(underlay) {
-      wanted = underlay;
+      // An object of its own: what is announced while the same was being written is to be looked at again.
+      wanted = { ...underlay };
       clearTimeout(retry);
       void work();
     },
+    isClaimed: () => lease !== undefined,
     stop() {
       wanted = undefined;
       clearTimeout(retry);

@@ -40,6 +40,6 @@ async function readWitness(client: Client, { start, end }: KeyRange, { witness }
   const request = witness
     ? { key: witness.key, revision: witness.revision, keys_only: true }
     : { key: start, range_end: end, limit: 1, keys_only: true };
-  const { header, kvs } = await client.call("check where etcd is", () => client.etcd.kv.range(request), true);
+  const { header, kvs } = await client.call("ask etcd for its revision", () => client.etcd.kv.range(request), true);
   return { header, found: witness === undefined || kvs[0]?.mod_revision === witness.revision };
 }

@@ -31,8 +31,16 @@ export function storeError(what: string, cause: unknown): StoreError {
   if (cause instanceof StoreError) return cause;
   // Streams fail with gRPC's own errors, calls with etcd3's.
   const error = cause instanceof Error ? castGrpcError(cause) : cause;
-  const text = error instanceof Error ? error.message : String(error);
-  return new StoreError(codeOf(error), `Cannot ${what}: expected etcd to do it, got "${text}"`, error);
+  const text = plain(error instanceof Error ? error.message : String(error));
+  return new StoreError(codeOf(error), `Cannot ${what}: expected etcd's answer, got "${text}"`, error);
+}
+
+/** `connect ECONNREFUSED 192.0.2.10:2379` instead of gRPC's envelopes around it. */
+function plain(text: string): string {
+  return text
+    .replace(/^\d+ [A-Z_]+: /, "")
+    .replace(/^No connection established\. Last error: (?:Error: )?/, "")
+    .replace(/\.? ?Resolution note:.*$/s, "");
 }
 
 /** The texts are etcd's own (rpctypes/error.go): etcd3 has no class for them. */

@@ -1,14 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { daemonIn } from "../../src/lab/daemon.ts";
 import type { HostPlace } from "../../src/lab/host.ts";
 import { answer } from "../../src/lab/socket.ts";
 import type { PlanAnswer, StatusAnswer } from "../../src/observe/answers.ts";
 import type { EventLine } from "../../src/observe/event-schema.ts";
 
-/** What users run: the built program, by this Node. */
-export const program: readonly [string, string] = [process.execPath, join(import.meta.dirname, "../../dist/bin.js")];
+/** What users run: the built program, with the flags for Node that its first line names. */
+export const program = join(import.meta.dirname, "../../dist/bin.js");
 
 /** An agent under measurement. */
 export interface BenchAgent {
@@ -33,20 +34,17 @@ export interface AgentPlace {
   prefix: string;
   /** For its socket, state and log. */
   directory: string;
-  /** Flags for Node, before the program. */
-  node?: readonly string[];
 }
 
-export function agentOn({ host, etcd, prefix, directory, node = [] }: AgentPlace): BenchAgent {
+export function agentOn({ host, etcd, prefix, directory }: AgentPlace): BenchAgent {
   const name = `${host.name}${prefix.replaceAll("/", "-")}`;
   const socket = join(directory, `${name}.sock`);
   const log = join(directory, `${name}.log`);
-  const [binary, script] = program;
   const flags = ["--host", host.name, "--etcd", etcd, "--prefix", prefix, "--underlay", "eth0"];
   const files = ["--state", join(directory, name), "--socket", socket];
   const daemon = daemonIn(host, {
     title: `the agent of ${name}`,
-    command: [binary, ...node, script, "agent", ...flags, ...files],
+    command: [program, "agent", ...flags, ...files],
     log,
   });
   return {
@@ -54,7 +52,8 @@ export function agentOn({ host, etcd, prefix, directory, node = [] }: AgentPlace
     start: () => daemon.start(),
     ready: () =>
       daemon.whileRunning(async (signal) => {
-        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200);
+        // While it is starting it refuses at once, and has better things to do than that.
+        while ((await answer(socket, "/v1/ready?timeout=60", signal)) !== 200) await pause(5);
       }),
     async isMember(wanted) {
       const { networks } = JSON.parse(await ask(socket, "/v1/status")) as StatusAnswer;

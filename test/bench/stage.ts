@@ -56,13 +56,12 @@ export interface InstallationOptions {
   containersEach: number;
   /** Containers of the host's own that have a namespace to be attached. One unless told otherwise. */
   attached?: number;
-  node?: readonly string[];
 }
 
 /** Declares the world; starts nothing. Containers of the host's own are `own0` and so on, of namespaces of that name. */
 export async function install(
   { lab, etcd }: Stage,
-  { host: name, peers, containersEach, attached = 1, node = [] }: InstallationOptions,
+  { host: name, peers, containersEach, attached = 1 }: InstallationOptions,
 ): Promise<Installation> {
   const host = lab.host(name);
   const prefix = `/bench-${name}/`;
@@ -74,7 +73,7 @@ export async function install(
   }
   // Last, so that an agent that runs already sees all of it or nothing.
   await write(client, [networkWrite(1000 + Number(name.slice(1)))]);
-  const agent = agentOn({ host, etcd: etcd.endpoint, prefix, directory: lab.directory, node });
+  const agent = agentOn({ host, etcd: etcd.endpoint, prefix, directory: lab.directory });
   return { host, client, agent };
 }
 

@@ -14,7 +14,7 @@ const rounds = 3;
 export const start: Row = { name: "start", run: () => onStage(2, measure) };
 
 async function measure(stage: Stage): Promise<Figure[]> {
-  const node = await timeOf([program[0], program[1], "--version"]);
+  const node = await timeOf(program, ["--version"]);
   const note = `of which ${rounded(node)} ms are \`skein --version\``;
   const peers = await install(stage, { host: "h1", peers: 1_000, containersEach: 0 });
   const world = await install(stage, { host: "h2", peers: 1_000, containersEach: 100 });
@@ -75,7 +75,7 @@ async function verify({ host }: Installation): Promise<void> {
     if (count !== 1_000) throw new Error(`Cannot trust the start: expected 1000 ${what}, got ${count}`);
 }
 
-async function timeOf([command, ...args]: readonly [string, ...string[]]): Promise<number> {
+async function timeOf(command: string, args: readonly string[]): Promise<number> {
   const samples: number[] = [];
   for (let n = 0; n < 5; n++) {
     const begun = performance.now();

@@ -183,6 +183,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
       [id, container("10.42.64.99", "/run/netns/rocketchat")],
     ],
     [
+      "a namespace with an eth0 of another network, spelled in another way",
+      "NETNS_TAKEN",
+      /belongs to keyspaces\/red\/containers\/h1\/rocketchat/,
+      id,
+      [id, container("10.42.64.99", "/var/run/netns/red-rocketchat")],
+    ],
+    [
       "a namespace with an eth0 of another network",
       "NETNS_TAKEN",
       /belongs to keyspaces\/red\/containers\/h1\/rocketchat/,
@@ -288,6 +295,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
   });
 });
 
+it("a claim of an agent's address does not take the agent's block of one address away", () => {
+  const block: [string, unknown] = ["keyspaces/blue/blocks/10.42.1.65-32", { host: "h2" }];
+  expect(effectOf(block, [id, container("10.42.1.65")])).toContain(
+    "+ peer blue h2: route 10.42.1.65/32 via 10.42.1.65",
+  );
+});
+
 describe("of two that claim one thing", () => {
   const [early, late] = [
     put(5n, [id, container("10.42.1.98", "/run/netns/x")]),
@@ -310,6 +324,19 @@ describe("of two that claim one thing", () => {
     );
     expect(skipsOf([...base, ...twins]).map(({ key }) => key)).toEqual([`${id}2`]);
     expect(skipsOf([...base, ...twins.reverse()]).map(({ key }) => key)).toEqual([`${id}2`]);
+  });
+});
+
+describe("a MAC of the record's own choice", () => {
+  it("is worn by one container of a host's network, the oldest", () => {
+    const wearer = (ip: string, netns: string) => ({ ...(container(ip, netns) as object), mac: "0a:00:00:00:00:01" });
+    const twins = [
+      ...put(20n, [id, wearer("10.42.64.99", "/run/netns/x")]),
+      ...put(19n, ["keyspaces/blue/containers/h1/y", wearer("10.42.64.100", "/run/netns/y")]),
+      ...put(18n, ["keyspaces/blue/containers/h2/z", wearer("10.42.1.100", "/run/netns/z")]),
+    ];
+    const reason = "mac 0a:00:00:00:00:01 belongs to keyspaces/blue/containers/h1/y, which is older";
+    expect(skipsOf([...base, ...twins])).toEqual([{ key: id, code: "MAC_TAKEN", reason }]);
   });
 });
 

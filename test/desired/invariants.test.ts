@@ -1,16 +1,17 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { Inputs } from "../../src/desired/inputs.ts";
+import { misplaced } from "../../src/desired/place.ts";
 import { describeRow } from "../../src/desired/print.ts";
 import type { Row } from "../../src/desired/rows.ts";
 import { networkOf, type UnitId } from "../../src/desired/units.ts";
-import { type Cidr, cidr, overlaps } from "../../src/model/address.ts";
+import { type Cidr, cidr, contains, type Ip, overlaps, prefixLength } from "../../src/model/address.ts";
 import type { World } from "../../src/model/world.ts";
 import { rowId } from "../../src/reconcile/kind.ts";
 import { deriveAll, difference, type Op, print, type Result, self, worldOf } from "./fold.ts";
 import { changes, finals, nets, reporter, spell } from "./universe.ts";
 
-const options = { numRuns: Number(process.env["FC_RUNS"] ?? 400), reporter };
+const options = { numRuns: Number(process.env.FC_RUNS ?? 400), reporter };
 const cramped = { ...self, uplinks: cidr("169.254.64.0/29") };
 
 /** Checks something of every world there may be; what it answers are the faults it found. */
@@ -27,7 +28,7 @@ function rowsOf(result: Result): Row[] {
   return [...result.values()].flatMap(({ rows }) => rows);
 }
 
-describe("in any world", () => {
+describe("in any world", { timeout: 60_000 }, () => {
   it("no unit says a row twice, and no two units wish a row with different values", () => {
     always(function* (result) {
       const wished = new Map<string, { unit: UnitId; value: string }>();
@@ -110,6 +111,39 @@ describe("in any world", () => {
     });
   });
 
+  it("no two tunnels have one VNI, and no route of the host's two networks", () => {
+    always(function* (result) {
+      const seen = new Map<string, string>();
+      for (const [unit, { rows }] of result) {
+        for (const row of rows) {
+          const shared =
+            row.kind === "route" && row.scope === "host"
+              ? row.key
+              : row.kind === "link" && row.value.type === "vxlan" && `vni ${row.value.vni}`;
+          if (!shared) continue;
+          const other = seen.get(shared);
+          if (other !== undefined && other !== networkOf(unit)) yield `${shared} is of ${other} and ${networkOf(unit)}`;
+          seen.set(shared, networkOf(unit));
+        }
+      }
+    });
+  });
+
+  it("no two ports of one bridge may send from one MAC", () => {
+    always(function* (result) {
+      const seen = new Map<string, UnitId>();
+      for (const [unit, { rows }] of result) {
+        for (const row of rows) {
+          if (row.kind !== "link" || row.value.type !== "veth" || row.value.master === undefined) continue;
+          const wearer = `${row.scope} ${row.value.peer.mac}`;
+          const other = seen.get(wearer);
+          if (other !== undefined) yield `${wearer} is of ${other} and ${unit}`;
+          seen.set(wearer, unit);
+        }
+      }
+    });
+  });
+
   it("no address is on two links of one namespace", () => {
     always(function* (result) {
       const seen = new Map<string, string>();
@@ -120,6 +154,26 @@ describe("in any world", () => {
         const other = seen.get(place);
         if (other !== undefined && other !== row.value.dev) yield `${place} is on ${other} and ${row.value.dev}`;
         seen.set(place, row.value.dev);
+      }
+    });
+  });
+
+  it("the longest route to an address leads to the host of the container that has it", () => {
+    always(function* (result, inputs) {
+      const routes = rowsOf(result).flatMap((row) => (row.kind === "route" ? row : []));
+      for (const { net, backend, entry, ip } of reachable(result, inputs)) {
+        const own = entry.host === inputs.self.host;
+        const scope = backend === "vxlan" ? `net:${net}` : "host";
+        const route = longest(
+          routes.filter((row) => row.scope === scope),
+          ip,
+        );
+        const { dev, via } = { dev: undefined, via: undefined, ...route?.value };
+        const member = inputs.world.keyspaces.get(net)?.members.get(entry.host)?.value.address;
+        const hop = backend === "vxlan" ? member : inputs.world.hosts.get(entry.host)?.value.address;
+        const right = own ? dev === (backend === "vxlan" ? "br0" : `sku-${net}`) : via === hop;
+        if (!right)
+          yield `${entry.key} at ${ip} is behind ${hop}, but ${route ? describeRow(route) : "there is no route"}`;
       }
     });
   });
@@ -169,4 +223,30 @@ function keysOf(world: World): Set<string> {
     for (const ofHost of containers.values()) for (const { key } of ofHost.values()) keys.push(key);
   }
   return new Set(keys);
+}
+
+/** Containers with an address that this host can reach: nobody has an older claim, and nothing of them is skipped. */
+function* reachable(result: Result, { world, self }: Inputs) {
+  for (const [net, { containers, members }] of world.keyspaces) {
+    const network = world.networks.get(net)?.value;
+    if (!network || !result.get(`network ${net}`)?.rows.length) continue;
+    const backend = network.backend.type;
+    const entries = [...containers.values()].flatMap((ofHost) => [...ofHost.values()]);
+    const agents = new Set([...members.values()].map(({ value }) => value.address));
+    const reached = (host: string) => members.has(host) && !result.get(`peer ${net} ${host}`)?.skipped;
+    for (const entry of entries) {
+      const { ip, netns } = entry.value;
+      if (ip === undefined || agents.has(ip) || misplaced(network, ip)) continue;
+      if (entry.host === self.host ? backend === "vxlan" && netns === undefined : !reached(entry.host)) continue;
+      const rivals = entries.filter(({ value }) => value.ip === ip);
+      const [owner] = rivals.sort((a, b) => Number(a.created - b.created) || (a.key < b.key ? -1 : 1));
+      if (owner !== entry || result.get(`endpoint ${net} ${entry.host}/${entry.id}`)?.skipped) continue;
+      yield { net, backend, entry, ip };
+    }
+  }
+}
+
+function longest<R extends Row>(routes: readonly R[], ip: Ip): R | undefined {
+  const leading = routes.filter(({ key }) => contains(key as Cidr, ip));
+  return leading.sort((a, b) => prefixLength(b.key as Cidr) - prefixLength(a.key as Cidr))[0];
 }

@@ -11,14 +11,14 @@ const selves: fc.Arbitrary<Self> = fc
   .constantFrom("169.254.64.0/30", "169.254.64.0/29", "169.254.64.0/18")
   .map((uplinks) => ({ ...self, uplinks: cidr(uplinks) }));
 
-const options = { numRuns: Number(process.env["FC_RUNS"] ?? 400), reporter };
+const options = { numRuns: Number(process.env.FC_RUNS ?? 800), reporter };
 
 function expectSame(when: string, ops: readonly Op[], expected: string, got: string): void {
   if (expected === got) return;
   throw new Error(`${when}\n${ops.map(spell).join("\n")}\nexpected - got +\n${difference(expected, got)}`);
 }
 
-describe("incremental derivation", () => {
+describe("incremental derivation", { timeout: 60_000 }, () => {
   it("gives after each change what deriving everything from nothing gives", () => {
     const property = fc.property(selves, changes, (self, ops) => {
       const agent = new Incremental(self);

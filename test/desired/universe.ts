@@ -11,19 +11,11 @@ export const hosts = ["h1", "h2", "h3"];
 
 const agentIps = ["10.42.0.1", "10.42.0.2", "10.42.0.3", "10.42.0.66", "10.42.0.255", "10.43.0.2", "10.43.0.3"];
 const free = ["10.42.0.66", "10.42.0.67", "10.43.0.66"];
-const containerIps = [...agentIps, ...free, ...free, ...free];
-const prefixes = [
-  "10.42.0.0-26",
-  "10.42.0.64-26",
-  "10.42.0.64-27",
-  "10.42.0.66-32",
-  "10.42.0.66-32",
-  "10.42.0.0-24",
-  "10.0.0.0-8",
-  "0.0.0.0-0",
-];
+const containerIps = [...agentIps, ...free, ...free, ...free, ...free];
+const nested = ["10.42.0.64-26", "10.42.0.64-27", "10.42.0.66-32", "10.42.0.66-32", "10.43.0.64-26", "10.43.0.64-28"];
+const prefixes = [...nested, ...nested, "10.42.0.0-26", "10.42.0.0-24", "10.0.0.0-8", "0.0.0.0-0"];
 const netnsPaths = ["/run/netns/a", "/run/netns/b", "/run/netns/skein-red"];
-const macs = ["02:53:0a:2a:00:42", "0a:00:00:00:00:01", "0a:00:00:00:00:02"];
+const macs = ["02:53:0a:2a:00:42", "0a:00:00:00:00:01", "0a:00:00:00:00:01"];
 
 const net = fc.constantFrom(...nets);
 const host = fc.constantFrom(...hosts);
@@ -55,15 +47,12 @@ const hostRecord = fc.record({
 
 const member = fc.constantFrom(...agentIps).map((address) => ({ address, mac: macOf(address as Ip, "0e") }));
 
-const container = fc.record(
-  {
-    name: fc.constant("c"),
-    ip: fc.constantFrom(...containerIps),
-    netns: fc.constantFrom(...netnsPaths),
-    mac: fc.constantFrom(...macs),
-  },
-  { requiredKeys: ["name"] },
-);
+const container = fc.record({
+  name: fc.constant("c"),
+  ip: fc.option(fc.constantFrom(...containerIps), { nil: undefined, freq: 8 }),
+  netns: fc.option(fc.constantFrom(...netnsPaths), { nil: undefined, freq: 2 }),
+  mac: fc.option(fc.constantFrom(...macs), { nil: undefined, freq: 1 }),
+});
 
 const block = fc.record({ host, state: fc.constantFrom("pending", "confirmed") }, { requiredKeys: ["host"] });
 
@@ -139,6 +128,7 @@ function settled(...nets: string[]): Op[] {
 
 const start = fc.constantFrom(
   [],
+  settled("blue"),
   settled("blue"),
   settled("gray"),
   settled("blue", "red"),

@@ -156,7 +156,8 @@ test("an internal network has no way out", async () => {
   expect(await ping(scene.placeOf(inner), scene.lab.outside.address)).toMatchObject({ received: 0 });
   expect(await ping(scene.placeOf(inner), scene.lab.host("h2").underlay.address())).toMatchObject({ received: 0 });
   expect(await ping(scene.placeOf(app), scene.lab.outside.address, 1)).toMatchObject({ received: 1 });
-  // What the other network's container sent, and its answer.
+  // What the other network's container sent, and its answer. tcpdump may be a packet behind.
+  await capture.until(/echo reply/);
   expect(await capture.stop()).toHaveLength(2);
 });
 

@@ -82,8 +82,13 @@ export async function openScene({ hosts, args = [] }: SceneOptions): Promise<Sce
       const running = from ?? [...agents].find(([, { pid }]) => pid() !== undefined)?.[0] ?? "h1";
       const question = `GET /v1/wait?network=${net}&revision=now&timeout=20`;
       const answer = await ask<WaitAnswer>(agent(running).socket, question);
-      if (!answer.converged)
-        throw new Error(`Cannot go on: expected ${net} to converge, got ${JSON.stringify(answer)}`);
+      if (answer.converged) return;
+      const logs = await Promise.all(
+        [...agents].map(async ([name, { log }]) => `${name}: ${(await log()).slice(-3000)}`),
+      );
+      throw new Error(
+        `Cannot go on: expected ${net} to converge, got ${JSON.stringify(answer)}; logs end:\n${logs.join("\n")}`,
+      );
     },
     status: (host) => ask<StatusAnswer>(agent(host).socket, "GET /v1/status"),
     async plan(host) {

@@ -20,6 +20,14 @@ test("the first block is a /26 where the host's digest points", () => {
   expect(choice).toBe("10.42.1.64/26");
 });
 
+test.each(["10.43.1.64/26", "10.0.0.0/8", "10.42.0.0/16"])(
+  "a block that is no part of the network, %s, fills nothing of it",
+  (odd) => {
+    const ground = { network: network("10.42.0.0/16"), keyspace: undefined, seed: 5 };
+    expect(chooseBlock({ ...ground, taken: [cidr(odd)] })).toBe("10.42.1.64/26");
+  },
+);
+
 test("blocks in which addresses were declared by hand are taken last", () => {
   const ground = { network: network("10.42.0.0/16"), taken: [], seed: 0 };
   expect(chooseBlock({ ...ground, keyspace: keyspaceOf(container("10.42.0.9")) })).toBe("10.42.0.64/26");

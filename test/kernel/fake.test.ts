@@ -37,11 +37,11 @@ describe("the fake kernel", () => {
     for (const row of [namespace, bridge, near, route]) expect(await apply(kernel, "add", row)).toBeUndefined();
     expect(kernel.print().replaceAll(/ address fe:00:\S+/g, "")).toBe(
       [
-        "at:/run/netns/mongo: link eth0 veth-peer mtu 1450",
-        "host: netns skein-blue",
-        "net:blue: link br0 bridge mtu 1450",
-        "net:blue: link sk1 veth peer eth0 in at:/run/netns/mongo master br0 mtu 1450",
-        "net:blue: route 10.42.0.0/24 dev br0 scope link",
+        "link br0 mtu 1450 up type bridge in skein-blue",
+        "link eth0 mtu 1450 up type veth-peer in /run/netns/mongo",
+        "link sk1 mtu 1450 up master br0 type veth peer eth0 netns /run/netns/mongo in skein-blue",
+        "netns skein-blue",
+        "route 10.42.0.0/24 dev br0 scope link in skein-blue",
       ].join("\n"),
     );
     expect(kernel.writes).toBe(4);

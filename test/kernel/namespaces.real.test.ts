@@ -89,8 +89,16 @@ test("a container's namespace that appears wakes what waits for it", async () =>
   expect(await kernel.readSysctls(scope, ["net.ipv4.ip_forward"])).toMatchObject({ ok: true });
 });
 
-function unused() {
-  const name = freshName();
+test("a network's name may take all of a name's 63 characters", async () => {
+  const { name, key, scope } = unused(freshName().padEnd("skein-".length + 63, "n"));
+  expect(await driver.apply("host", [add(name)])).toEqual([undefined]);
+  expect(await driver.list("host")).toContainEqual({ kind: "namespace", scope: "host", key, value: {} });
+  expect(await kernel.readSysctls(scope, ["net.ipv4.ip_forward"])).toMatchObject({ ok: true });
+  expect(await driver.apply("host", [remove(name)])).toEqual([undefined]);
+  expect(existsSync(`/run/netns/${name}`)).toBe(false);
+});
+
+function unused(name = freshName()) {
   onTestFinished(() => void spawnSync("ip", ["netns", "delete", name]));
   onTestFinished(() => void spawnSync("rm", ["-f", `/run/netns/${name}`]));
   return { name, key: name, scope: `net:${name.slice("skein-".length)}` as const };

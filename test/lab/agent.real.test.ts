@@ -39,3 +39,10 @@ test("an agent that cannot start says why", async () => {
   await expect(agent.ready()).rejects.toThrow(/the agent of h1[\s\S]*nowhere/);
   expect(await agent.log()).toContain("nowhere");
 });
+
+test("an agent whose start fails half way ends, with what it had opened", async () => {
+  const agent = await lab.host("h1").agent(["--underlay", "nowhere0"]);
+  await agent.start();
+  await expect(agent.ready()).rejects.toMatchObject({ code: "DAEMON_ENDED" });
+  expect(await agent.log()).toContain("Cannot use underlay nowhere0: expected a device or one of its IPv4 addresses");
+});

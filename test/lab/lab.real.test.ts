@@ -80,6 +80,12 @@ test("a capture sees what passes a host's port", async () => {
   await expect(lab.capture("h2", "no such filter")).rejects.toThrow(/tcpdump/);
 });
 
+test("a capture that ends at once has all that passed before", async () => {
+  const capture = await lab.capture("h2", "icmp");
+  await lab.host("h1").output("ping", ["-q", "-f", "-c", "1000", "10.99.0.2"]);
+  expect(await capture.stop()).toHaveLength(2000);
+});
+
 test("etcd is reached from hosts and from here, and keeps its data over stop and kill", async () => {
   await lab.host("h1").output("etcdctl", ["put", "greeting", "hello"]);
   await lab.etcd.stop();

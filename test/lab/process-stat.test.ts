@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { isStopped, startTime } from "../../src/lab/process-stat.ts";
+import { isAsleep, isStopped, startTime } from "../../src/lab/process-stat.ts";
 
 async function node(script: string) {
   const child = spawn(process.execPath, ["-e", `${script}; console.log(); setInterval(() => {}, 1e6)`]);
@@ -27,4 +27,15 @@ test("a process is stopped once all its threads are", async () => {
   await expect.poll(() => isStopped(child.pid)).toBe(false);
   child.signal("SIGKILL");
   await child.ended;
+});
+
+test("a process is asleep while it waits, not while it works, and for ever once it is gone", async () => {
+  const [idle, busy] = await Promise.all([node(""), node("setTimeout(() => { for (;;); }, 0)")]);
+  await expect.poll(() => isAsleep(idle.pid)).toBe(true);
+  await expect.poll(() => isAsleep(busy.pid)).toBe(false);
+  for (const { signal, ended } of [idle, busy]) {
+    signal("SIGKILL");
+    await ended;
+  }
+  expect(await isAsleep(busy.pid)).toBe(true);
 });

@@ -166,11 +166,11 @@ describe("values that are none", () => {
       "a path of 100,000 segments",
       { name: "a", netns: "/a".repeat(100_000) },
       "SHAPE",
-      "netns: expected at most 255 characters",
+      "netns: expected at most 200 characters",
     ],
     [
       "a path that almost matches",
-      { name: "a", netns: `/${"a".repeat(253)}!` },
+      { name: "a", netns: `/${"a".repeat(198)}!` },
       "SHAPE",
       "netns: expected an absolute path",
     ],

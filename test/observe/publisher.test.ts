@@ -97,6 +97,23 @@ it("does not wait for what takes long", async () => {
   expect(writes).toEqual(["put status/blue/h1 10"]);
 });
 
+it("looks at networks but now and then in a flood of changes", async () => {
+  let looks = 0;
+  const { view, publisher } = scene(arrived);
+  const networks = () => {
+    looks++;
+    return [arrived];
+  };
+  publisher.stop();
+  const flooded = createPublisher({ view: { ...view, networks }, client: slowClient().client, tell: () => {} });
+  for (let ms = 0; ms < 100; ms++) {
+    flooded.touch(["blue"]);
+    await pass(1);
+  }
+  expect(looks).toBeGreaterThan(1);
+  expect(looks).toBeLessThanOrEqual(11);
+});
+
 it("holds one network's news up for no other", async () => {
   const other = { ...arrived, net: "green" };
   const { publisher, writes, become } = scene(arrived, other);
@@ -123,7 +140,7 @@ it("is silent while etcd is away, and says the newest when it is back", async ()
 
 it("tries again a second after a write failed, and warns once", async () => {
   const { here, told, writes, become } = scene(arrived);
-  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd to do it, got no answer");
+  here.outage = new StoreError("unavailable", "Cannot put status/blue/h1: expected etcd's answer, got none");
   become(at("11"));
   await pass(3_500);
   expect(told.map(({ type }) => type)).toEqual(["warned"]);

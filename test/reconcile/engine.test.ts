@@ -112,7 +112,7 @@ describe("several units that wish one row", () => {
     engine.wish("network blue", [], cause);
     await engine.settled();
     expect([...engine.rows()]).toMatchObject([{ row: { because: ["networks/red"] }, units: ["network red"] }]);
-    expect(kernel.print()).toBe("host: sysctl net.ipv4.ip_forward = 1");
+    expect(kernel.print()).toBe("sysctl net.ipv4.ip_forward=1");
     engine.wish("network red", [], cause);
     await engine.settled();
     expect(kernel.print()).toBe("");
@@ -131,14 +131,14 @@ describe("several units that wish one row", () => {
         engine.wish(unit, [sysctl(unit === "network blue" ? "1" : "0", unit)], cause);
       for (const unit of [...order, ...order]) wish(unit);
       await engine.settled();
-      expect(kernel.print()).toBe("host: sysctl net.ipv4.ip_forward = 1");
+      expect(kernel.print()).toBe("sysctl net.ipv4.ip_forward=1");
       expect(told("conflicted")).toMatchObject([
         { row: { value: { value: "1" } }, units: ["network blue", "network red"] },
       ]);
       expect([...engine.rows()]).toMatchObject([{ row: { because: ["network blue"] } }]);
       engine.wish("network blue", [], cause);
       await engine.settled();
-      expect(kernel.print()).toBe("host: sysctl net.ipv4.ip_forward = 0");
+      expect(kernel.print()).toBe("sysctl net.ipv4.ip_forward=0");
     },
   );
 

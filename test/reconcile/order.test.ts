@@ -79,7 +79,7 @@ describe("order", () => {
     kernel.failNext("guard", refused);
     wish(["network blue", [...rows, { ...chain, scope: "host" }]]);
     await engine.start(scopes);
-    expect(kernel.print()).toBe("host: netns skein-blue");
+    expect(kernel.print()).toBe("netns skein-blue");
     clock.advance(130);
     await engine.settled();
     expect(engine.failures()).toEqual([]);
@@ -151,22 +151,26 @@ describe("order", () => {
     expect(kernel.print()).toBe(print(scene));
   });
 
-  test("scopes of one kind go side by side, kinds one after another", async () => {
+  test("scopes of one kind go side by side; nothing goes beside namespaces, links or sysctls", async () => {
     const kernel = fakeKernel();
     const under = new Set<string>();
     let most = 0;
+    const isAwaited = (kind: string | undefined) => ["namespace", "link", "sysctl"].includes(kind ?? "");
     const drivers = onApply(kernel.drivers, (kind, call) => async (scope, operations) => {
-      for (const other of under) expect(other.split(" ")[0]).toBe(kind);
+      for (const other of under) if (isAwaited(kind)) expect(other.split(" ")[0]).toBe(kind);
+      for (const other of under) if (isAwaited(other.split(" ")[0])) expect(other.split(" ")[0]).toBe(kind);
       under.add(`${kind} ${scope}`);
       most = Math.max(most, under.size);
+      // As the real kernel does: in the order of the calls, and later than those who call.
+      const answers = call(scope, operations);
       await Promise.resolve();
       under.delete(`${kind} ${scope}`);
-      return call(scope, operations);
+      return answers;
     });
     const { engine, wish } = rig({ kernel, drivers });
     wish(["network blue", network("blue")], ["network red", network("red")]);
     await engine.start(scopes);
-    expect(most).toBe(3);
+    expect(most).toBeGreaterThan(2);
     expect(engine.plan()).toEqual([]);
   });
 

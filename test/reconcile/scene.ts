@@ -1,6 +1,6 @@
 import fc from "fast-check";
+import { describeRow } from "../../src/desired/print.ts";
 import type { Row, Scope } from "../../src/desired/rows.ts";
-import { rowText } from "../../src/kernel/row-text.ts";
 import { type Cidr, hostPrefix, ip, macOf } from "../../src/model/address.ts";
 import type { RecordKey } from "../../src/model/keys.ts";
 import type { UnitId } from "../../src/reconcile/engine.ts";
@@ -24,7 +24,7 @@ export function wishes(scene: Scene): Wish[] {
 /** The kernel as it must look, as lines. */
 export function print(scene: Scene): string {
   const rows = wishes(scene).flatMap(([, rows]) => rows);
-  return [...new Set(rows.map(rowText))].sort().join("\n");
+  return [...new Set(rows.map(describeRow))].sort().join("\n");
 }
 
 /** Wishes that lead from one scene to another: every unit of either. */

@@ -30,6 +30,20 @@ test("the record follows the underlay, and keeps what others wrote into it", asy
   registration.stop();
 });
 
+test.each([
+  ["no JSON", "garbage"],
+  ["what peers refuse", JSON.stringify({ address: "10.99.0.1", labels: 7 })],
+])("a record overwritten by %s is written anew", async (_, garbage) => {
+  const client = etcd.client();
+  await client.put("hosts/h1", garbage);
+  const registration = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
+  registration.announce(at("10.99.0.1"));
+  await vi.waitFor(async () =>
+    expect((await client.get("hosts/h1"))?.value.toString()).toBe('{"address":"10.99.0.1"}'),
+  );
+  registration.stop();
+});
+
 test("a second agent of the name says so and writes nothing; the same one started again goes on", async () => {
   const client = etcd.client();
   const first = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });

@@ -234,7 +234,7 @@ describe("a list-watch of an etcd that fails", () => {
       expect(proxy.connections).toBeGreaterThan(connections);
       // It was our own asking that found it: keepalive would have, too, but after 15 s.
       expect(seen.log.slice(before).find(({ type }) => type === "stale")).toMatchObject({
-        why: expect.stringContaining("check where etcd is"),
+        why: expect.stringContaining("ask etcd for its revision"),
       });
     });
   });

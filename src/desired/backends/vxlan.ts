@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { inside } from "../names.ts";
-import type { Row } from "../rows.ts";
+import type { Nft, Row } from "../rows.ts";
 import type { Backend } from "./backend.ts";
 
 /**
@@ -18,17 +18,13 @@ export const vxlan: Backend = {
     const mine = `udp dport ${port} @th,96,24 ${vni}`;
     return [
       guard({ object: "set", family: "inet", name: peersOf(net), type: "ipv4_addr" }),
-      guard({
-        object: "chain",
-        family: "inet",
-        name: `vxlan-${net}`,
-        hook: { type: "filter", hook: "input", priority: -10, policy: "accept" },
-        rules: [
-          `${mine} iifname != "${self.underlay.dev}" drop`,
-          `${mine} ip daddr != ${self.underlay.address} drop`,
-          `${mine} ip saddr != @${peersOf(net)} drop`,
-        ],
-      }),
+      chain(`vxlan-${net}`, "input", [
+        `${mine} iifname != "${self.underlay.dev}" drop`,
+        `${mine} ip daddr != ${self.underlay.address} drop`,
+        `${mine} ip saddr != @${peersOf(net)} drop`,
+      ]),
+      // What a container of any other network sends to a peer leaves with this host's address, and would be heard.
+      chain(`transit-${net}`, "forward", [`${mine} iifname != "${self.underlay.dev}" drop`]),
       {
         kind: "link",
         scope,
@@ -38,7 +34,17 @@ export const vxlan: Backend = {
       },
     ];
 
-    function guard(value: Extract<Row, { kind: "guard" }>["value"]): Row {
+    function chain(name: string, hook: "input" | "forward", rules: string[]): Row {
+      return guard({
+        object: "chain",
+        family: "inet",
+        name,
+        hook: { type: "filter", hook, priority: -10, policy: "accept" },
+        rules,
+      });
+    }
+
+    function guard(value: Nft): Row {
       const key = value.object === "element" ? value.set : value.name;
       return { kind: "guard", scope: "host", key: `${value.family} ${value.object} ${key}`, value, because };
     }

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { startCapture } from "../capture.ts";
 import { lossOf, ping, pingIntervalMs, startPing, traceroute } from "./ping.ts";
 import { repairs } from "./repair.ts";
@@ -29,10 +30,10 @@ export async function declare(stage: Stage, tell: Teller): Promise<void> {
     [rocketchat, mongo, hubot].map(async (actor) => {
       const [link] = JSON.parse(await stage.placeOf(actor).output("ip", ["-json", "address", "show", "dev", "eth0"]));
       const address = link.addr_info.find((info: { family: string }) => info.family === "inet");
-      return [actor.host, actor.name, link.address, `${address.local}/${address.prefixlen}`, `mtu ${link.mtu}`];
+      return [actor.host, actor.name, link.address, `${address.local}/${address.prefixlen}`, `${link.mtu}`];
     }),
   );
-  tell.table(["host", "container", "MAC", "address", ""], rows);
+  tell.table(["host", "container", "MAC", "address", "MTU"], rows);
   const all = rows.every((row, i) => row[3] === `${[rocketchat, mongo, hubot][i]?.ip}/16`);
   tell.claim("Every container has the address it was declared with", all, `${rows.length} of ${rows.length}`);
 }
@@ -89,6 +90,7 @@ export async function isolation(stage: Stage, tell: Teller): Promise<void> {
   tell.claim("green's namesake at that address saw nothing of it", strays === 0, `${strays} packets`);
   const green = await ping(stage.placeOf(greenBot), greenApp.ip, 5);
   tell.claim(`green's mongo pings ${greenApp.ip}`, green.received === 5, lossOf(green));
+  await Promise.race([capture.until(/echo reply, id \d+, seq 5,/), pause(1_000)]);
   const packets = (await capture.stop()).length;
   tell.claim("and there green's own namesake answers", packets === 10, `${packets} packets: 5 requests, 5 replies`);
 }
@@ -104,6 +106,16 @@ export async function drift(stage: Stage, tell: Teller): Promise<void> {
       back === undefined ? "not within 5 s" : `${back.toFixed(1)} ms after the command began`,
     );
   }
+  await showRepairs(stage, tell);
+}
+
+/** What the agent says of it: drift and repair are events, with their time. */
+async function showRepairs(stage: Stage, tell: Teller): Promise<void> {
+  const lines = (await stage.skein("h2", "events", "--recent", "100", "--no-follow")).trim().split("\n");
+  const said = lines.filter((line) => /: (gone|repaired in .*)$/.test(line));
+  tell.show(`skein events, on h2:\n${said.join("\n")}`);
+  const repaired = said.filter((line) => line.includes(": repaired in ")).length;
+  tell.claim("The agent told of each", repaired >= 3, `${repaired} repairs`);
 }
 
 /** The data plane does not need the agent, nor etcd. */
