@@ -30,7 +30,8 @@ export async function readBlocks(client: Client, net: string): Promise<KnownBloc
 export async function askFor(client: Client, net: string, prefix: Cidr, host: string): Promise<boolean> {
   const key = keyOf({ type: "block", net, block: blockName(prefix) });
   const value = JSON.stringify({ host, state: "pending" } satisfies Block);
-  return (await client.commit([{ key, at: await standing(client, key) }], [{ type: "put", key, value }])).done;
+  const at = await standing(client, key);
+  return at !== "record" && (await client.commit([{ key, at }], [{ type: "put", key, value }])).done;
 }
 
 /**

@@ -99,15 +99,18 @@ export function createMembership({
   async function join(net: string): Promise<boolean> {
     const network = inputs().world.networks.get(net)?.value;
     if (network === undefined) return true;
+    const { host } = inputs().self;
+    const memberKey = keyOf({ type: "member", net, host });
+    const before = await standing(client, memberKey);
+    // Joined a moment ago, and the world has not told yet: a second place must not be asked for.
+    if (before === "record") return false;
     const place = await choosePlace(client, net, network, inputs);
     if (place === undefined) return false;
     const { block, address } = place;
-    const { host } = inputs().self;
-    const memberKey = keyOf({ type: "member", net, host });
     const key = claimKey(net, address.ip);
     const member = { address: address.ip, mac: macOf(address.ip, "0e") };
     const expected: Expectation[] = [
-      { key: memberKey, at: await standing(client, memberKey) },
+      { key: memberKey, at: before },
       { key: block.key, at: block.revision },
       { key, at: address.at },
     ];

@@ -45,7 +45,7 @@ export async function choosePlace(
     const address = await agentAddress(client, net, network, inputs, block);
     if (address) return { block, address };
     // All of it rests.
-    await withdraw(client, block);
+    if (!isConfirmed(block.block)) await withdraw(client, block);
     avoid.add(block.prefix);
   }
 }

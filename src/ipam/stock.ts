@@ -95,8 +95,10 @@ export function createStock({ client, net, inputs, loaded }: StockOptions): Stoc
     if (block === "full") return borrow(now);
     if (!(await confirm(client, block))) return "later";
     taken.add(block.prefix);
+    // By now what was read before may have been read again, without this block.
+    const claims = await claimsWithin(client, net, [block.prefix]);
+    if (!own.prefixes.has(block.prefix)) own.pool.add(block.prefix, claims);
     own.prefixes.add(block.prefix);
-    own.pool.add(block.prefix, await claimsWithin(client, net, [block.prefix]));
     return "more";
   }
 
