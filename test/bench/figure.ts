@@ -2,7 +2,7 @@
 export interface Figure {
   what: string;
   value: number;
-  unit: "ms" | "MB" | "x" | "writes";
+  unit: "ms" | "/s" | "MB" | "x" | "writes";
   /** The same on the same machine in the same run with nothing of ours in the way. */
   floor?: number;
   reach: string;

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { addresses } from "./addresses.ts";
 import { adoption } from "./adoption.ts";
 import type { Row } from "./figure.ts";
 import { largeWorld } from "./large-world.ts";
@@ -15,7 +16,7 @@ import { printTable } from "./table.ts";
  *
  *     --only NAME   one row      --json   the same as data
  */
-const rows: readonly Row[] = [oneChange, largeWorld, manyPeers, start, adoption, repair, slowRepair, memory];
+const rows: readonly Row[] = [oneChange, largeWorld, manyPeers, start, adoption, repair, slowRepair, addresses, memory];
 
 const { values } = parseArgs({ options: { only: { type: "string" }, json: { type: "boolean", default: false } } });
 const chosen = rows.filter(({ name }) => values.only === undefined || values.only === name);
