@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a Debian machine ready for `npm test`, `npm run demo` and `npm run bench`. Says what it installs; does nothing
-# where all is there.
+# Makes a Debian machine ready for `npm test` and `npm run demo`, and with the argument `bench` for `npm run bench`. Says
+# what it installs; does nothing where all is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,10 @@ fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 # openssl makes the tests' certificates, systemd-analyze checks the unit.
 packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping iputils-arping traceroute tcpdump curl openssl
   procps util-linux kmod systemd"
+# Clients of DNS and a forwarder, as containers may have them.
+packages="$packages bind9-dnsutils knot-dnsutils busybox dnsmasq-base"
+# What names are measured with, and beside.
+[ "${1:-}" != bench ] || packages="$packages dnsperf unbound aardvark-dns"
 
 missing_packages() {
   for package in $packages; do

@@ -3,6 +3,7 @@ import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
 import type { Self, Skip, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
+import { createNames } from "./dns/names.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
 import { createAddresses } from "./ipam/addresses.ts";
 import { check } from "./ipam/check.ts";
@@ -55,6 +56,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   });
   opening.defer(() => etcd.close());
   const { client } = etcd;
+  const watch = watchWorld(client);
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
   opening.defer(() => kernel.close());
   const underlay = await watchUnderlay(kernel, config.underlay);
@@ -64,7 +66,6 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
   const engine = createEngine({ drivers: openDrivers(kernel), tell });
-  const watch = watchWorld(client);
   const registration = createRegistration({
     client,
     host,
@@ -103,6 +104,13 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     graceMs: config.sweep * 2000,
     ...(config.forgetHosts !== undefined && { forgetMs: config.forgetHosts * 1000 }),
   });
+  const names = createNames({
+    world,
+    host,
+    kernel,
+    resolvConf: config.resolvConf,
+    warn: (message) => tell({ type: "warned", code: "NAMES_DOWN", message }),
+  });
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
@@ -114,6 +122,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     engine,
     watch,
     tell,
+    folded: names.take,
     changed(nets, hosts) {
       if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
@@ -121,6 +130,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       convergence.review();
     },
     async complete() {
+      names.start();
       await engine.start(await scopesOf());
       started = true;
       membership.review(world.networks.keys());
@@ -230,6 +240,8 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     membership.stop();
     addresses.stop();
     registration.stop();
+    // A container leaves DNS before its rows go.
+    await names.stop();
     await engine.clear();
     if (registration.isClaimed()) await withdraw();
     await stop();
@@ -252,6 +264,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     registration.stop();
     publisher.stop();
     await engine.stop();
+    await names.stop();
     await open.disposeAsync();
     events$.complete();
   }

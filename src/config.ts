@@ -53,6 +53,9 @@ export const configSchema = z
       .min(1)
       .default(["/run/netns"])
       .meta({ description: "Containers' namespaces are attached from below these only" }),
+    resolvConf: path
+      .default("/etc/resolv.conf")
+      .meta({ description: "Names the servers that other names are asked of" }),
     linger: z
       .number()
       .min(0)

@@ -1,8 +1,8 @@
 import type { Declared } from "./desired/declared.ts";
 import type { Self, Skip } from "./desired/inputs.ts";
 import { networkOf, type UnitId } from "./desired/units.ts";
-import { keyOf, parseKey, type RecordKey } from "./model/keys.ts";
-import type { Change, Keyspace } from "./model/world.ts";
+import { keyOf, type RecordKey } from "./model/keys.ts";
+import type { Change } from "./model/world.ts";
 import type { Tell } from "./observe/event.ts";
 import type { Engine } from "./reconcile/engine.ts";
 import type { Cause } from "./reconcile/event.ts";
@@ -14,6 +14,8 @@ export interface FlowOptions {
   engine: Engine;
   watch: WorldWatch;
   tell: Tell;
+  /** What the world has taken in, before anything is wished for it. */
+  folded(changes: readonly Change[]): void;
   /** Networks whose records, or whose rivals' records, changed, and hosts; what follows from them has been wished. */
   changed(nets: ReadonlySet<string>, hosts: ReadonlySet<string>): void;
   /** The world is complete for the first time, and all of it has been wished. */
@@ -29,21 +31,24 @@ export interface Flow {
   rowsOf(net: string): number;
 }
 
-export function createFlow({ declared, engine, watch, tell, changed, complete }: FlowOptions): Flow {
+export function createFlow({ declared, engine, watch, tell, folded, changed, complete }: FlowOptions): Flow {
   const { world } = declared;
   const said = new Map<UnitId, Skip>();
   const counts = new Map<UnitId, number>();
   const totals = new Map<string, number>();
   const staleSince = new Map<string, number>();
   let whole = false;
+  let partial = false;
 
   function take({ area, events }: Batch): void {
     const at = performance.now();
     const causes = new Map<UnitId, Cause>();
     const nets = new Set<string>();
     const hosts = new Set<string>();
+    const changes: Change[] = [];
     for (const event of events) {
       const change = takeOne(area, event, at, causes);
+      if (change) changes.push(change);
       for (const fact of [change?.before, change?.after]) {
         if (fact && "net" in fact.path) nets.add(fact.path.net);
         if (fact?.path.type === "host") hosts.add(fact.path.host);
@@ -52,6 +57,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     for (const net of nets)
       for (const unit of follow(net)) causes.set(unit, { key: keyOf({ type: "network", net }), at });
     if (whole) {
+      folded(changes);
       for (const [unit, cause] of causes) wish(unit, cause);
       // A network may be refused for what another's record says, and no longer be when that one goes.
       for (const unit of causes.keys()) if (unit.startsWith("network ")) nets.add(networkOf(unit));
@@ -61,6 +67,14 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
       wishAll({ key: "start", at });
       complete();
     }
+    review();
+  }
+
+  /** An etcd that lost its data, or was put back to older ones, shows it keyspace by keyspace as each is listed again. */
+  function review(): void {
+    const was = partial;
+    partial = [...watch.areas.values()].some(({ synced, staleSince }) => !synced || staleSince !== undefined);
+    if (partial !== was) engine.partial(partial);
   }
 
   function takeOne(area: string, event: StoreEvent, at: number, causes: Map<UnitId, Cause>): Change | undefined {
@@ -108,8 +122,7 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
     const wanted = world.networks.has(net) || world.memberships.get(declared.self().host)?.has(net);
     if (wanted) watch.follow(net);
     else watch.unfollow(net);
-    const keyspace = world.keyspaces.get(net);
-    return wanted || keyspace === undefined ? [] : declared.forget([...keysOf(net, keyspace)]);
+    return wanted ? [] : declared.forget(net);
   }
 
   function wish(unit: UnitId, cause: Cause): void {
@@ -147,12 +160,6 @@ export function createFlow({ declared, engine, watch, tell, changed, complete }:
       changed(new Set(world.networks.keys()), new Set());
     },
   };
-}
-
-function* keysOf(net: string, { members, blocks, containers }: Keyspace): Generator<RecordKey> {
-  for (const host of members.keys()) yield keyOf({ type: "member", net, host });
-  for (const { key } of blocks.values()) if (parseKey(key)) yield key;
-  for (const ofHost of containers.values()) for (const { key } of ofHost.values()) yield key;
 }
 
 /** Units of one network. */

@@ -28,6 +28,7 @@ describe("configuration", () => {
       socket: "/run/skein/agent.sock",
       uplinks: "169.254.64.0/18",
       netnsDirectories: ["/run/netns"],
+      resolvConf: "/etc/resolv.conf",
       linger: 60,
       sweep: 30,
       log: "info",

@@ -15,6 +15,7 @@ const allowed: Record<string, readonly string[]> = {
   desired: ["model"],
   kernel: ["model", "desired/rows.ts", "desired/print.ts", "reconcile/kind.ts"],
   store: ["model"],
+  dns: ["model", "desired/place.ts"],
   ipam: ["model", "desired", "store"],
   runtime: ["model", "store"],
   observe: ["model", "desired", "store", "reconcile/kind.ts"],

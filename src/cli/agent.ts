@@ -37,6 +37,7 @@ export function addAgent(program: Command): void {
         "NETNS_DIRECTORIES",
       ).argParser(list),
     )
+    .addOption(flag("--resolv-conf <file>", "the host's name servers (default: /etc/resolv.conf)", "RESOLV_CONF"))
     .addOption(
       flag("--linger <duration>", "stay in a network after its last container (default: 60s)", "LINGER").argParser(
         seconds,

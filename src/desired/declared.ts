@@ -32,8 +32,8 @@ export interface Declared {
   /** By unit. */
   readonly skipped: ReadonlyMap<UnitId, Skip>;
   take(news: News): Taken;
-  /** Drops records that are watched no more; answers what that alters. */
-  forget(keys: Iterable<RecordKey>): Set<UnitId>;
+  /** Drops what was told of a network's keyspace, what is no record included; answers what that alters. */
+  forget(net: string): Set<UnitId>;
   derive(unit: UnitId): Derived;
   /** This host's own facts changed; answers every unit, since all may depend on them. */
   become(self: Self): Iterable<UnitId>;
@@ -72,12 +72,10 @@ export function createDeclared(initial: Self): Declared {
     rejected,
     skipped,
     take,
-    forget(keys) {
+    forget(net) {
       const units = new Set<UnitId>();
-      for (const key of keys) {
-        rejected.delete(key);
-        for (const unit of touched(removeKey(world, key)).units) units.add(unit);
-      }
+      for (const key of rejected.keys()) if (key.startsWith(`keyspaces/${net}/`)) rejected.delete(key);
+      for (const key of keysOf(net, world)) for (const unit of touched(removeKey(world, key)).units) units.add(unit);
       return units;
     },
     derive(unit) {
@@ -98,4 +96,14 @@ export function createDeclared(initial: Self): Declared {
 /** What of a network was skipped. */
 export function skippedOf(net: string, skipped: ReadonlyMap<UnitId, Skip>): Skip[] {
   return [...skipped].filter(([unit]) => networkOf(unit) === net).map(([, skip]) => skip);
+}
+
+function keysOf(net: string, { keyspaces }: World): RecordKey[] {
+  const keyspace = keyspaces.get(net);
+  if (keyspace === undefined) return [];
+  const { members, blocks, containers } = keyspace;
+  return [
+    ...[...members.values(), ...blocks.values()].map(({ key }) => key),
+    ...[...containers.values()].flatMap((ofHost) => [...ofHost.values()].map(({ key }) => key)),
+  ];
 }

@@ -7,6 +7,7 @@ import { inside, portName } from "./names.ts";
 import { peerOf } from "./peer.ts";
 import { misplaced } from "./place.ts";
 import { portPermit } from "./port-guard.ts";
+import { resolver } from "./resolver.ts";
 import { mark, type Row, type Scope } from "./rows.ts";
 
 /** What one container needs on this host: its attachment where it is ours, a route where its address lies outside its host's blocks. */
@@ -71,6 +72,7 @@ function local(context: Context, entry: ContainerEntry, ip: Ip): Derived {
       because,
     },
     ...inContainer(context, there, ip, mac, because),
+    ...resolver(context, entry.value, because),
     ...outside,
   ];
   return { rows };

@@ -28,6 +28,8 @@ function describe(row: Printable): string {
       return describeLink(row.key, row.value);
     case "address":
       return `addr ${row.value.address} dev ${row.value.dev}`;
+    case "resolver":
+      return `file ${row.key} ${(/^search .*$/m.exec(row.value.text) ?? [""])[0]}`;
     case "neighbour":
       return `neigh ${row.value.ip} lladdr ${row.value.lladdr} dev ${row.value.dev} nud permanent`;
     case "fdb":

@@ -29,8 +29,13 @@ export interface Values {
   fdb: { dev: string; lladdr: Mac; dst: Ip };
   /** An IPv4 route of the main table; key: `<prefix>`, since (prefix, tos 0, metric 0, main) is its identity. */
   route: Route;
-  /** Masquerade rules; same shape as guard, applied last. */
+  /** Masquerade rules; same shape as guard. */
   translation: Nft;
+  /**
+   * What `ip netns exec` shows a container as its /etc/resolv.conf; key: the file, `/etc/netns/<name>/resolv.conf`.
+   * Lives in scope `host`. A file that is not ours is found as `foreign`, and is right as it is.
+   */
+  resolver: { text: string } | { text: ""; foreign: true };
 }
 
 export type Kind = keyof Values;
@@ -49,6 +54,7 @@ export const kinds = [
   "fdb",
   "route",
   "translation",
+  "resolver",
 ] as const satisfies readonly Kind[];
 
 export interface LinkCommon {
@@ -151,4 +157,6 @@ export const mark = {
   table: "skein",
   /** Namespaces of networks are `skein-<net>`. */
   namespace: "skein-",
+  /** The first line of each resolv.conf of ours, and of nobody else's. */
+  resolver: "# Written by skein; goes with the container's record.",
 } as const;

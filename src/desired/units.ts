@@ -89,6 +89,9 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
       if (keyspace && prefix) for (const claim of claimsWithin(keyspace, prefix)) yield endpointUnit(path.net, claim);
       return;
     }
+    // Names are no rows.
+    case "service":
+      return;
     case "container": {
       const container = entry as ContainerEntry;
       yield endpointUnit(path.net, container);

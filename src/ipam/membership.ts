@@ -1,5 +1,6 @@
 import { refusal } from "../desired/admission.ts";
 import type { Inputs } from "../desired/inputs.ts";
+import { misplaced } from "../desired/place.ts";
 import { type Ip, macOf } from "../model/address.ts";
 import { blockName, isConfirmed } from "../model/block.ts";
 import { decodeClaim, heldBy, resting, sameOwner } from "../model/claim.ts";
@@ -29,6 +30,9 @@ export interface Membership {
   stop(): void;
 }
 
+/** Long enough for the world to hear that it was left, so that it is left once. */
+const soonMs = 100;
+
 /** What to do about one network, by the state of the world alone. */
 type Decision = "join" | "leave" | "stay";
 
@@ -38,6 +42,13 @@ export function decide(net: string, { world, self }: Inputs): Decision {
   const wanted = world.networks.has(net) && keyspace?.containers.has(self.host) && !refusal(net, { world, self });
   if (wanted && !member) return "join";
   return !wanted && member ? "leave" : "stay";
+}
+
+/** The network's range changed: until this host has an address within it, its containers have no network at all. */
+function isOutside(net: string, { world, self }: Inputs): boolean {
+  const network = world.networks.get(net);
+  const me = world.keyspaces.get(net)?.members.get(self.host);
+  return network !== undefined && me !== undefined && misplaced(network.value, me.value.address) !== undefined;
 }
 
 export function createMembership({
@@ -60,7 +71,8 @@ export function createMembership({
     const decision = decide(net, inputs());
     if (decision !== "leave") cancel(net);
     if (decision === "join") void act(net, () => join(net));
-    else if (decision === "leave" && !timers.has(net)) later(net, lingerMs);
+    else if (decision === "leave" && !timers.has(net))
+      later(net, isOutside(net, inputs()) ? Math.min(soonMs, lingerMs) : lingerMs);
   }
 
   function later(net: string, ms: number): void {

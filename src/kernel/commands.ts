@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
+import type { Ip } from "../model/address.ts";
 import type { Failure } from "../reconcile/kind.ts";
 import type { Answer, BatchReply, KernelEvent, NamespaceReference, NftReply } from "./kernel.ts";
 
@@ -11,10 +12,15 @@ export interface Commands {
   };
   dump: { takes: { scope: Scope; request: Uint8Array<ArrayBuffer> }; gives: Answer<Uint8Array> };
   nft: { takes: { scope: Scope; commands: string; json: boolean }; gives: Answer<NftReply> };
+  nftElements: { takes: { scope: Scope; transaction: Uint8Array<ArrayBuffer> }; gives: Answer<number> };
   readSysctls: { takes: { scope: Scope; names: readonly string[] }; gives: Answer<(string | undefined)[]> };
   writeSysctls: {
     takes: { scope: Scope; settings: readonly (readonly [string, string])[] };
     gives: Answer<(Failure | undefined)[]>;
+  };
+  openSocket: {
+    takes: { scope: Scope; transport: "udp" | "tcp"; address: Ip; port: number };
+    gives: Answer<number>;
   };
   createNamespace: { takes: { name: string }; gives: Answer<void> };
   deleteNamespace: { takes: { name: string }; gives: Answer<void> };

@@ -6,6 +6,7 @@ import { linkDriver } from "./links.ts";
 import { namespaceDriver } from "./namespaces.ts";
 import { neighbours } from "./neighbours.ts";
 import { nftDrivers } from "./nftables.ts";
+import { resolverDriver } from "./resolvers.ts";
 import { routes } from "./routes.ts";
 import { rowDriver } from "./row-driver.ts";
 import { Scopes } from "./scopes.ts";
@@ -23,5 +24,6 @@ export function openDrivers(kernel: Kernel): Drivers {
     fdb: rowDriver(kernel, scopes, fdb),
     route: rowDriver(kernel, scopes, routes),
     ...nftDrivers(kernel),
+    resolver: resolverDriver(kernel),
   };
 }

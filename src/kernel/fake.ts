@@ -150,6 +150,7 @@ class Fake implements FakeKernel {
         return [retry("ENOENT", `Cannot add ${key}: expected set ${nft.set}, got none`)];
       }
       case "namespace":
+      case "resolver":
         return [];
     }
   }

@@ -1,5 +1,6 @@
 import type { Observable } from "rxjs";
 import type { Scope } from "../desired/rows.ts";
+import type { Ip } from "../model/address.ts";
 import type { Failure } from "../reconcile/kind.ts";
 
 /** What a call into a scope came to: its value, or why the whole call could not be made. */
@@ -63,6 +64,8 @@ export interface Kernel {
   dump(scope: Scope, request: Uint8Array<ArrayBuffer>): Promise<Answer<Uint8Array>>;
   /** Runs nft commands in one transaction; `json` wants JSON in `output`. */
   nft(scope: Scope, commands: string, options?: { json?: boolean }): Promise<Answer<NftReply>>;
+  /** One nftables transaction as netlink messages, from batch begin to batch end; answers its errno, 0 when it was applied. */
+  nftElements(scope: Scope, transaction: Uint8Array<ArrayBuffer>): Promise<Answer<number>>;
   /** Values by dotted name, trimmed, in order; `undefined` where there is no such file. Interface names may hold dots
    * as slashes, as in sysctl(8): `net.ipv4.conf.eth0/5.forwarding`. */
   readSysctls(scope: Scope, names: readonly string[]): Promise<Answer<(string | undefined)[]>>;
@@ -70,6 +73,11 @@ export interface Kernel {
     scope: Scope,
     settings: readonly (readonly [name: string, value: string])[],
   ): Promise<Answer<(Failure | undefined)[]>>;
+  /**
+   * A socket bound inside the scope, to be used from this process's own namespace: its descriptor, which is the caller's
+   * to close. The address need not be there yet. A descriptor held keeps a deleted namespace alive.
+   */
+  openSocket(scope: Scope, transport: "udp" | "tcp", address: Ip, port: number): Promise<Answer<number>>;
   /** Makes `/run/netns/<name>` as `ip netns add` does, with `lo` up; one that exists already is success. */
   createNamespace(name: string): Promise<Answer<void>>;
   /** Closes what is open inside, then unmounts and unlinks; one that is gone already is success. */

@@ -23,6 +23,8 @@ export interface OpenScope {
   listeners: Listener[];
   /** Made at the first nft command. */
   nft?: NftContext;
+  /** For nftables transactions; opened at the first. */
+  filters?: number;
 }
 
 export interface Listener {
@@ -174,6 +176,7 @@ export function openScopes(
 
 function close(open: OpenScope): void {
   for (const fd of [open.requests, open.namespace, ...open.listeners.map((listener) => listener.fd)]) closeSync(fd);
+  if (open.filters !== undefined) closeSync(open.filters);
   open.nft?.close();
 }
 

@@ -1,4 +1,4 @@
-import { debounceTime, filter, map, mergeMap, type Observable, share } from "rxjs";
+import { auditTime, filter, map, mergeMap, type Observable, share } from "rxjs";
 import type { Underlay } from "../desired/inputs.ts";
 import { type Cidr, cidr, hostPrefix, type Ip, ip, prefixOf } from "../model/address.ts";
 import type { Kernel } from "./kernel.ts";
@@ -14,7 +14,10 @@ export interface UnderlayWatch {
   changes$: Observable<Underlay>;
 }
 
-/** A change comes as several messages (address gone, address new, link); one look after them is enough. */
+/**
+ * A change comes as several messages (address gone, address new, link); one look for them is enough. Counted from the first
+ * of them: waiting for silence, a host whose other interfaces flap would never look.
+ */
 const settleMs = 50;
 
 /**
@@ -28,7 +31,7 @@ export async function watchUnderlay(kernel: Kernel, wanted: string): Promise<Und
   const changes$ = kernel.events$.pipe(
     filter((event) => event.scope === "host" && event.type === "messages" && event.protocol === "route"),
     filter((event) => event.type === "messages" && aboutLinksOrAddresses(event.bytes)),
-    debounceTime(settleMs),
+    auditTime(settleMs),
     mergeMap(() => look(kernel, wanted), 1),
     filter((seen): seen is Underlay => typeof seen !== "string" && !same(seen, current)),
     map((seen) => {

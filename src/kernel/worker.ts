@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
+import { boundSocket } from "./bound-socket.ts";
 import type { Command, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
 import type { Answer, KernelEvent } from "./kernel.ts";
 import { checked, loadLibc } from "./libc.ts";
@@ -60,6 +61,14 @@ const handlers: Handlers = {
         }),
       ),
     ),
+  nftElements: ({ scope, transaction }) =>
+    inScope(scope, (open) =>
+      withEvents(open, () => {
+        makeNft ??= loadNft();
+        open.filters ??= window.inside(open.namespace, () => io.open(c.NETLINK_NETFILTER, []));
+        return io.transact(open.filters, transaction);
+      }),
+    ),
   readSysctls: ({ scope, names }) =>
     inScope(scope, (open) => {
       drain(open);
@@ -71,6 +80,8 @@ const handlers: Handlers = {
         window.inside(open.namespace, () => settings.map(([name, value]) => writeSysctl(name, value))),
       ),
     ),
+  openSocket: ({ scope, transport, address, port }) =>
+    inScope(scope, (open) => window.inside(open.namespace, () => boundSocket(libc, transport, address, port))),
   createNamespace: ({ name }) =>
     answered(() => {
       createNamespaceFile(libc, window, name, () => {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { declare, drift, isolation, moving, reach, survival } from "./demo/scenes.ts";
+import { declare, drift, isolation, moving, names, reach, survival } from "./demo/scenes.ts";
 import { setStage } from "./demo/stage.ts";
 import { createTeller } from "./demo/teller.ts";
 
@@ -16,7 +16,7 @@ const tell = createTeller(values);
 const stage = await setStage(3);
 let ok = false;
 try {
-  for (const scene of [declare, reach, isolation, drift, survival, moving]) await scene(stage, tell);
+  for (const scene of [declare, reach, names, isolation, drift, survival, moving]) await scene(stage, tell);
 } catch (error) {
   tell.claim("The demo ran to its end", false, error instanceof Error ? error.message : String(error));
   for (const [host, agent] of stage.agents) console.error(`--- log of ${host}\n${(await agent.log()).slice(-3000)}`);

@@ -7,6 +7,7 @@ import { LabError } from "./error.ts";
  * them are the network namespaces of /run/netns, which would live on here after they were deleted outside. /run/netns is
  * shared, as `ip netns add` makes it, so that whoever made a mount namespace of its own here sees what comes and goes.
  * First of all, it makes sure that it is not the machine's own /run that it takes away.
+ * /etc is a copy, since the agent writes to /etc/netns there.
  */
 const script = `
 set -e
@@ -16,6 +17,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/netns
 mount --bind /run/netns /run/netns
 mount --make-shared /run/netns
+cp -a /etc /run/etc
+mount --bind /run/etc /etc
 hostname "$1"
 ip link set lo up
 echo held

@@ -29,6 +29,9 @@ export const containerSchema = z
       .meta({ description: "The namespace to attach, below a directory the host allows (/run/netns)" }),
     stack: nameSchema.optional(),
     service: nameSchema.optional(),
+    sidekick: nameSchema
+      .optional()
+      .meta({ description: "Found as <sidekick>.<service>.<stack>, and no member of the service it goes with" }),
     aliases: z.array(nameSchema).max(64).optional(),
     labels: labelsSchema.optional(),
     health: z.enum(["healthy", "unhealthy", "starting"]).optional(),

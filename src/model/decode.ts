@@ -7,6 +7,7 @@ import { type Member, memberSchema } from "./member.ts";
 import { type Network, networkSchema } from "./network.ts";
 import { oddity } from "./oddity.ts";
 import { reasonOf } from "./reason.ts";
+import { type Service, serviceSchema } from "./service.ts";
 
 type At<T extends KeyPath["type"]> = Extract<KeyPath, { type: T }>;
 
@@ -17,6 +18,7 @@ export type Decoded = { key: RecordKey } & (
   | { path: At<"member">; value: Member }
   | { path: At<"container">; value: Container }
   | { path: At<"block">; value: Block }
+  | { path: At<"service">; value: Service }
 );
 
 export type Rejection = { code: "KEY" | "SIZE" | "JSON" | "SHAPE"; reason: string };
@@ -58,6 +60,8 @@ function schemaOf(path: KeyPath): z.ZodType | undefined {
       return containerSchema;
     case "block":
       return blockSchema;
+    case "service":
+      return serviceSchema;
     case "alive":
     case "beacon":
     case "claim":

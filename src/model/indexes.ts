@@ -4,6 +4,7 @@ import { addClaim, dropClaim } from "./claims.ts";
 import type { Host } from "./host.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
+import type { Service } from "./service.ts";
 import type { ContainerEntry, Entry, Fact, Keyspace, World } from "./world.ts";
 
 /** Enters a record in every map it belongs to. */
@@ -45,7 +46,10 @@ export function index(world: World, { path, entry }: Fact): void {
       addTo(keyspace.blocksByHost, block.value.host, prefix);
       const length = prefixLength(prefix);
       keyspace.blockLengths.set(length, (keyspace.blockLengths.get(length) ?? 0) + 1);
+      return;
     }
+    case "service":
+      keyspaceOf(world, path.net).services.set(`${path.stack}/${path.service}`, entry as Entry<Service>);
   }
 }
 
@@ -88,7 +92,10 @@ export function unindex(world: World, { path, entry }: Fact): void {
       const left = (keyspace.blockLengths.get(prefixLength(prefix)) ?? 1) - 1;
       if (left === 0) keyspace.blockLengths.delete(prefixLength(prefix));
       else keyspace.blockLengths.set(prefixLength(prefix), left);
+      break;
     }
+    case "service":
+      keyspaceOf(world, path.net).services.delete(`${path.stack}/${path.service}`);
   }
   dropIfEmpty(world, path.net);
 }
@@ -103,7 +110,10 @@ function keyspaceOf(world: World, net: string): Keyspace {
 
 function dropIfEmpty(world: World, net: string): void {
   const keyspace = world.keyspaces.get(net);
-  if (keyspace && keyspace.members.size + keyspace.blocks.size + keyspace.containers.size === 0)
+  if (
+    keyspace &&
+    keyspace.members.size + keyspace.blocks.size + keyspace.containers.size + keyspace.services.size === 0
+  )
     world.keyspaces.delete(net);
 }
 
@@ -128,5 +138,6 @@ function emptyKeyspace(): Keyspace {
     blockLengths: new Map(),
     containers: new Map(),
     byIp: new Map(),
+    services: new Map(),
   };
 }

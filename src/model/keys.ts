@@ -13,6 +13,7 @@ export type KeyPath =
   | { type: "block"; net: string; block: string }
   | { type: "claim"; net: string; ip: Ip }
   | { type: "leader"; of: string }
+  | { type: "service"; net: string; stack: string; service: string }
   | { type: "beacon"; area: "networks" | "hosts" | `keyspaces/${string}` }
   | { type: "status"; net: string; host: string };
 
@@ -49,6 +50,8 @@ function toText(path: KeyPath): string {
       return `addresses/${path.net}/${path.ip}`;
     case "leader":
       return `leaders/${path.of}`;
+    case "service":
+      return `keyspaces/${path.net}/services/${path.stack}/${path.service}`;
     case "beacon":
       return `${path.area}/.beacon`;
     case "status":
@@ -86,6 +89,8 @@ function inKeyspace(net: string, area: string, name?: string, id?: string): KeyP
   if (name === undefined || !isName(name)) return undefined;
   if (area === "containers")
     return id !== undefined && isName(id) ? { type: "container", net, host: name, id } : undefined;
+  if (area === "services")
+    return id !== undefined && isName(id) ? { type: "service", net, stack: name, service: id } : undefined;
   if (id !== undefined) return undefined;
   if (area === "members") return { type: "member", net, host: name };
   if (area === "blocks") return { type: "block", net, block: name };

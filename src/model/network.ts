@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Cidr, contains, firstOf, fromNumber, type Ip, lastOf, prefixLength, toNumber } from "./address.ts";
-import { cidrSchema, mtuSchema, nameSchema } from "./record.ts";
+import { cidrSchema, hostnameSchema, ipSchema, mtuSchema, nameSchema } from "./record.ts";
 
 const vxlan = z.object({
   type: z.literal("vxlan"),
@@ -11,6 +11,22 @@ const vxlan = z.object({
 const hostGateway = z
   .object({ type: z.literal("host-gw") })
   .meta({ description: "Plain routes between hosts of one segment" });
+
+/** Where names of the network are found, and what is not among them. */
+const dns = z
+  .object({
+    domain: hostnameSchema.optional().meta({ description: "Names end in it; absent: <network>.skein.internal" }),
+    upstreams: z
+      .union([z.literal("none"), z.array(ipSchema).min(1).max(8)], { error: "addresses of name servers, or none" })
+      .optional()
+      .meta({ description: "Who is asked for other names; absent: the host's name servers; none: nobody" }),
+    ttl: z.int().min(0).max(3600).default(1).meta({ description: "Seconds a client may keep an answer" }),
+    whenUnhealthy: z
+      .enum(["empty", "all"])
+      .default("empty")
+      .meta({ description: "What a service answers when no member is healthy" }),
+  })
+  .meta({ description: "Names in the network" });
 
 /** `networks/<net>`, written by the user. */
 export const networkSchema = z
@@ -32,11 +48,17 @@ export const networkSchema = z
       .max(86_400)
       .default(30)
       .meta({ description: "How long a released address rests before it is given out again" }),
+    dns: dns.optional(),
     blockLength: z.int().min(8).max(32).optional().meta({ description: "Prefix length of the blocks that hosts take" }),
   })
   .meta({ id: "network", description: "A network: one flat address range over many hosts" });
 
 export type Network = z.infer<typeof networkSchema>;
+
+/** Below which the network's names are, in lower case. */
+export function domainOf(net: string, network: Network): string {
+  return network.dns?.domain ?? `${net.toLowerCase()}.skein.internal`;
+}
 
 /** The first address after the network's own; the same on every host and for life. */
 export function gatewayOf(network: Network): Ip {

@@ -5,6 +5,7 @@ import type { Decoded } from "./decode.ts";
 import type { Host } from "./host.ts";
 import type { Member } from "./member.ts";
 import { type Network, unusable } from "./network.ts";
+import type { Service } from "./service.ts";
 
 /** What no schema can say: relations between key and value, between fields, and ranges. */
 export function oddity({ path, value }: Decoded): string | undefined {
@@ -21,6 +22,8 @@ export function oddity({ path, value }: Decoded): string | undefined {
       return blockPrefix(path.block) === undefined
         ? `key: expected a prefix without host bits such as 10.42.64.64-26, got "${path.block}"`
         : undefined;
+    case "service":
+      return oddCname(value as Service);
   }
 }
 
@@ -47,6 +50,12 @@ function oddUnderlay(address: Ip): string | undefined {
 function oddVtep({ address, mac }: Member): string | undefined {
   const derived = macOf(address, "0e");
   return mac === derived ? undefined : `mac: expected ${derived}, which follows from address ${address}, got ${mac}`;
+}
+
+/** An alias stands alone in DNS (RFC 1034, 3.6.2). */
+function oddCname({ cname, aliases, addresses }: Service): string | undefined {
+  if (cname === undefined || (aliases ?? addresses) === undefined) return undefined;
+  return `cname: expected it without aliases and addresses, got it beside ${aliases ? "aliases" : "addresses"}`;
 }
 
 /** MACs that follow from addresses belong to these: the gateway's, worn by a container, would take its neighbours' packets. */

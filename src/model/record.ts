@@ -37,6 +37,16 @@ export const nameSchema = z
   .regex(namePattern, { error: "a name of at most 63 letters, digits, '-', '_' and '.'", abort: true })
   .refine(isName, { error: "a name without '..'" });
 
+/**
+ * A DNS name without the final dot, lower case: what answers are compared with. At most 200 characters, so that a
+ * container's, a service's and a stack's name fit before it (RFC 1035 allows 255 octets in all).
+ */
+const hostname = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?)*$/;
+export const hostnameSchema = z
+  .string()
+  .max(200)
+  .regex(hostname, { error: "a DNS name in lower case such as rancher.internal" });
+
 /** 68 is what IPv4 demands of any link (RFC 791); 576 what every host must take, and less serves nobody here. */
 export const mtuSchema = z.int().min(576).max(65535);
 

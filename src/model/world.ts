@@ -8,6 +8,7 @@ import { index, unindex } from "./indexes.ts";
 import { type KeyPath, parseKey, type RecordKey } from "./keys.ts";
 import type { Member } from "./member.ts";
 import type { Network } from "./network.ts";
+import type { Service } from "./service.ts";
 
 /** A record in force, with what arbitration and explanations need. */
 export interface Entry<T> {
@@ -34,6 +35,8 @@ export interface Keyspace {
   /** By host, then by id. */
   containers: Map<string, Map<string, ContainerEntry>>;
   byIp: Claims<Ip>;
+  /** By `<stack>/<service>`. */
+  services: Map<string, Entry<Service>>;
 }
 
 /** What etcd says, as plain indexed maps. Output of everything after it depends on this state only, never on the path to it. */
@@ -66,7 +69,8 @@ export type Fact =
   | { path: Extract<KeyPath, { type: "host" }>; entry: Entry<Host> }
   | { path: Extract<KeyPath, { type: "member" }>; entry: Entry<Member> }
   | { path: Extract<KeyPath, { type: "container" }>; entry: ContainerEntry }
-  | { path: Extract<KeyPath, { type: "block" }>; entry: Entry<Block> };
+  | { path: Extract<KeyPath, { type: "block" }>; entry: Entry<Block> }
+  | { path: Extract<KeyPath, { type: "service" }>; entry: Entry<Service> };
 
 /** What one change did to the world: the record before and after; neither where it was none of the world's. */
 export interface Change {
@@ -119,6 +123,8 @@ function entryAt(world: World, path: KeyPath): Entry<unknown> | undefined {
       const prefix = blockPrefix(path.block);
       return prefix && world.keyspaces.get(path.net)?.blocks.get(prefix);
     }
+    case "service":
+      return world.keyspaces.get(path.net)?.services.get(`${path.stack}/${path.service}`);
     case "alive":
     case "beacon":
     case "claim":

@@ -6,6 +6,7 @@ import { containerSchema } from "../model/container.ts";
 import { hostSchema } from "../model/host.ts";
 import { memberSchema } from "../model/member.ts";
 import { networkSchema } from "../model/network.ts";
+import { serviceSchema } from "../model/service.ts";
 import { eventSchema } from "./event-schema.ts";
 import { statusSchema } from "./status.ts";
 
@@ -17,6 +18,7 @@ export const published = {
   container: containerSchema,
   block: blockSchema,
   claim: claimSchema,
+  service: serviceSchema,
   status: statusSchema,
   event: eventSchema,
 };

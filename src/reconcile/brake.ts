@@ -10,10 +10,13 @@ const doubtLasts = 60_000;
 
 /**
  * Holds removals that look like lost records rather than like somebody's wish: many at once, more than half of all we
- * hold, at a time when records may have been lost unseen (a start, a relist, a revision gone back).
+ * hold, at a time when records may have been lost unseen (a start, a relist, a revision gone back). They are judged in
+ * one: what an emptied etcd takes away comes keyspace by keyspace, and the first may be a handful of rows.
  */
 export class Brake {
   readonly held = new Set<Entry>();
+  /** More of the world is still to come. */
+  isPartial = false;
   readonly #floor: number;
   readonly #clock: Clock;
   readonly #tell: (event: EngineEvent) => void;
@@ -38,7 +41,7 @@ export class Brake {
   wished(): void {
     const doubt = this.#doubt;
     if (doubt === undefined || doubt.isWished) return;
-    if (this.#braked === 0 && this.#clock.now() - doubt.at > doubtLasts) this.#doubt = undefined;
+    if (this.held.size === 0 && this.#clock.now() - doubt.at > doubtLasts) this.#doubt = undefined;
     else doubt.isWished = true;
   }
 
@@ -46,6 +49,7 @@ export class Brake {
   pass(removals: Entry[], found: number): Entry[] {
     if (!this.#doubt) return removals;
     for (const entry of removals) this.held.add(entry);
+    if (this.isPartial) return [];
     if (this.#exceeds(found)) {
       if (this.held.size > this.#braked)
         this.#tell({ type: "braked", removals: this.held.size, rows: found, why: this.#doubt.why });

@@ -41,6 +41,8 @@ export interface Engine {
    * with the first wishes that would not, or after a minute without any. A start is in doubt by itself.
    */
   doubt(why: string): void;
+  /** Whether more of the world is still to come, so that removals in doubt cannot be judged yet: all wait until it is there. */
+  partial(isPartial: boolean): void;
   /** What the brake holds back of how many rows, and why; undefined while it holds nothing. */
   braked(): { removals: number; rows: number; why: string } | undefined;
   /** Does what the brake holds back; answers how many removals that is. */

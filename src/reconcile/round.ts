@@ -32,7 +32,9 @@ export async function round(state: State): Promise<void> {
   for (const entry of makes) brake.held.delete(entry);
   const removals = due.filter(({ wish }) => !wish);
   await walk(state, makes, "make");
-  await walk(state, withoutDoomed(brake.pass(removals, table.found)), "break");
+  const passed = brake.pass(removals, table.found);
+  await walk(state, withoutDoomed(passed), "break");
+  for (const entry of passed) if (entry.partition.kind === "namespace") spare(state, entry);
   if (!hasWork(state)) converged(state);
 }
 
@@ -52,6 +54,13 @@ function withoutDoomed(removals: Entry[]): Entry[] {
   for (const { partition, key } of removals) if (partition.kind === "namespace") doomed.add(insideOf(key));
   if (doomed.size === 0) return removals;
   return removals.filter(({ partition: { kind, scope } }) => kind === "link" || !doomed.has(scope));
+}
+
+/** A namespace that was wished again before its turn is still there: what was to go with it must now go one by one. */
+function spare({ table }: State, namespace: Entry): void {
+  if (namespace.found === undefined) return;
+  for (const { entries } of table.partitions(insideOf(namespace.key)))
+    for (const inside of entries.values()) if (!isRight(inside)) table.dirty.add(inside);
 }
 
 async function walk(state: State, entries: Entry[], direction: Direction): Promise<void> {

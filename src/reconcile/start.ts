@@ -111,6 +111,14 @@ class Reconciler implements Engine {
     this.#state.brake.doubt(why, false);
   }
 
+  partial(isPartial: boolean): void {
+    const { brake, table } = this.#state;
+    brake.isPartial = isPartial;
+    if (isPartial) return;
+    for (const entry of brake.held) table.dirty.add(entry);
+    this.#loop.wake();
+  }
+
   braked(): { removals: number; rows: number; why: string } | undefined {
     const { brake, table } = this.#state;
     return brake.held.size === 0 ? undefined : { removals: brake.held.size, rows: table.found, why: brake.why };

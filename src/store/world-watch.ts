@@ -27,28 +27,40 @@ export interface AreaState {
  * is watched on its own, so that it can be granted on its own, and so that what another network does costs nothing here.
  */
 export interface WorldWatch {
+  /** For one subscriber, who is told first what came before. */
   readonly batches$: Observable<Batch>;
   readonly areas: ReadonlyMap<Area, AreaState>;
   follow(net: string): void;
   unfollow(net: string): void;
 }
 
+/** Begins at once, so that etcd lists while the kernel is being opened. */
 export function watchWorld(client: Client): WorldWatch {
   const areas = new Map<Area, AreaState>();
   const subscriptions = new Map<Area, Subscription>();
+  const early: Batch[] = [];
   let deliver: ((batch: Batch) => void) | undefined;
+  open("networks/");
+  open("hosts/");
 
   function open(area: Area): void {
     if (subscriptions.has(area)) return;
     areas.set(area, { observed: "0" as Revision, synced: false });
     subscriptions.set(
       area,
-      listWatch(client, area).subscribe((events) => {
-        const state = areas.get(area);
-        if (state) areas.set(area, events.reduce(advance, state));
-        deliver?.({ area, events });
-      }),
+      listWatch(client, area).subscribe((events) => take({ area, events })),
     );
+  }
+
+  /** An area is as far as what was delivered of it. */
+  function take(batch: Batch): void {
+    if (deliver === undefined) {
+      early.push(batch);
+      return;
+    }
+    const state = areas.get(batch.area);
+    if (state) areas.set(batch.area, batch.events.reduce(advance, state));
+    deliver(batch);
   }
 
   function close(area: Area): void {
@@ -63,8 +75,7 @@ export function watchWorld(client: Client): WorldWatch {
     unfollow: (net) => close(`keyspaces/${net}/`),
     batches$: new Observable<Batch>((subscriber) => {
       deliver = (batch) => subscriber.next(batch);
-      open("networks/");
-      open("hosts/");
+      for (const batch of early.splice(0)) take(batch);
       return () => {
         deliver = undefined;
         for (const area of [...subscriptions.keys()]) close(area);

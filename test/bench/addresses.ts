@@ -143,8 +143,8 @@ async function rate({ client, host }: Installation): Promise<Figure> {
   return {
     what: `${many} records without address on one host: addresses given each second`,
     value: many / seconds,
-    unit: "/s",
-    reach: ">= 400 /s",
+    unit: "1/s",
+    reach: ">= 400 1/s",
     holds: many / seconds >= 400 && ear.count() - before === many,
     note: `${rounded(seconds)} s from the first put until etcd holds the last, blocks of 128 taken on the way`,
   };

@@ -2,7 +2,7 @@
 export interface Figure {
   what: string;
   value: number;
-  unit: "ms" | "/s" | "MB" | "x" | "writes";
+  unit: "ms" | "MB" | "x" | "writes" | "1/s";
   /** The same on the same machine in the same run with nothing of ours in the way. */
   floor?: number;
   reach: string;

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { addresses } from "./addresses.ts";
 import { adoption } from "./adoption.ts";
+import { nameFreshness } from "./dns/freshness.ts";
+import { nameThroughput } from "./dns/throughput.ts";
 import type { Row } from "./figure.ts";
 import { largeWorld } from "./large-world.ts";
 import { manyPeers } from "./many-peers.ts";
@@ -16,7 +18,19 @@ import { printTable } from "./table.ts";
  *
  *     --only NAME   one row      --json   the same as data
  */
-const rows: readonly Row[] = [oneChange, largeWorld, manyPeers, start, adoption, repair, slowRepair, addresses, memory];
+const rows: readonly Row[] = [
+  oneChange,
+  largeWorld,
+  manyPeers,
+  start,
+  adoption,
+  repair,
+  slowRepair,
+  addresses,
+  memory,
+  nameThroughput,
+  nameFreshness,
+];
 
 const { values } = parseArgs({ options: { only: { type: "string" }, json: { type: "boolean", default: false } } });
 const chosen = rows.filter(({ name }) => values.only === undefined || values.only === name);

@@ -115,6 +115,10 @@ const harms: Record<Kind, readonly Harm[]> = {
     ["in the container by another next hop", "blue-base", "ip route replace default via 10.42.0.99 dev eth0 proto 83"],
     ["all flushed", "skein-blue", "ip route flush proto 83 || true"],
   ],
+  resolver: [
+    ["deleted", "host", "rm /etc/netns/blue-base/resolv.conf"],
+    ["changed", "host", "echo nameserver 192.0.2.1 >>/etc/netns/blue-base/resolv.conf"],
+  ],
   sysctl: [
     ["forwarding off inside", "skein-blue", "echo 0 > /proc/sys/net/ipv4/ip_forward"],
     ["forwarding off on the host", "host", "echo 0 > /proc/sys/net/ipv4/ip_forward"],

@@ -16,10 +16,8 @@ look() {
   show nft nft -j list ruleset
   printf 'sysctls\\t['
   cd /proc/sys/net
-  for file in ipv4/ip_forward ipv4/conf/*/proxy_arp ipv4/conf/*/rp_filter ipv4/conf/*/send_redirects \\
-    ipv4/neigh/*/proxy_delay ipv6/conf/*/disable_ipv6 bridge/bridge-nf-call-iptables; do
-    [ -e "$file" ] && read -r value < "$file" && printf '"%s = %s",' "$file" "$value"
-  done
+  grep -s . ipv4/ip_forward ipv4/conf/*/proxy_arp ipv4/conf/*/rp_filter ipv4/conf/*/send_redirects \\
+    ipv4/neigh/*/proxy_delay ipv6/conf/*/disable_ipv6 bridge/bridge-nf-call-*tables | sed 's/.*/"&",/' | tr -d '\\n'
   echo '""]'
 }
 look

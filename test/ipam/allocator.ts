@@ -42,6 +42,7 @@ export async function startAllocator(
     engine: { wish() {}, doubt() {} } as never,
     watch,
     tell,
+    folded() {},
     changed(nets) {
       membership.review(nets);
       addresses.review(nets);

@@ -57,3 +57,17 @@ test("a record that somebody else wrote meanwhile is left alone", async () => {
   expect((await client.get("keyspaces/blue/members/h1"))?.value.toString()).toBe(record);
   expect(events).toEqual([]);
 });
+
+test("a host whose address the network has no more leaves at once, however long it lingers otherwise", async () => {
+  const client = etcd.client({ prefix: "/moved/" });
+  const member = { address: "10.43.0.64", mac: "0e:53:0a:2b:00:40" };
+  const key = "keyspaces/blue/members/h1";
+  await client.put(key, JSON.stringify(member));
+  const world = worldOf([...records, { key, value: member, created: 3n }]);
+  const tell = vi.fn();
+  const membership = createMembership({ client, inputs: () => ({ world, self }), tell, lingerMs: 60_000 });
+  membership.review(["blue"]);
+  await vi.waitFor(() => expect(tell).toHaveBeenCalledWith(expect.objectContaining({ type: "left" })));
+  membership.stop();
+  expect(await client.get(key)).toBeUndefined();
+});

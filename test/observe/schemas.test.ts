@@ -36,7 +36,7 @@ describe.each(names)("the published schema of %s", (name) => {
   });
 });
 
-describe.each(["network", "host", "member", "container", "block"] as const)("examples of %s", (record) => {
+describe.each(["network", "host", "member", "container", "block", "service"] as const)("examples of %s", (record) => {
   it.each(examples(record, "good"))("%s is a record", (_, example) => {
     expect(decoded(example)).toMatchObject({ key: example.key, path: { type: record } });
     expect(accepted(record, example.value)).toBe(true);

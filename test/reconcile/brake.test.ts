@@ -78,6 +78,39 @@ describe("the brake", () => {
     expect(kernel.print()).toBe("");
   });
 
+  test("losses that come in parts are judged in one, when all of the world is there", async () => {
+    const { engine, kernel, wish, told } = await holding(full);
+    engine.partial(true);
+    for (const [unit] of wishes(full)) {
+      engine.doubt(`relist of ${unit}`);
+      wish([unit, []]);
+      await engine.settled();
+    }
+    expect(kernel.print()).toBe(print(full));
+    expect(told("braked")).toEqual([]);
+    engine.partial(false);
+    await engine.settled();
+    expect(kernel.print()).toBe(print(full));
+    expect(told("braked")).toMatchObject([{ removals: print(full).split("\n").length }]);
+  });
+
+  test("a small loss waits for the rest of the world, and passes then", async () => {
+    const { engine, clock, kernel, wish, told } = await holding(full);
+    const less = { ...full, red: { mtu: 1450, peers: {}, containers: {} } };
+    engine.partial(true);
+    engine.doubt("relist");
+    wish(...step(full, less));
+    await engine.settled();
+    expect(kernel.print()).toBe(print(full));
+    engine.doubt("relist of another");
+    clock.advance(61_000);
+    wish(...step(less, less));
+    engine.partial(false);
+    await engine.settled();
+    expect(kernel.print()).toBe(print(less));
+    expect(told("braked")).toEqual([]);
+  });
+
   test("in doubt, a small removal passes, and ends the doubt", async () => {
     const { engine, kernel, wish, told } = await holding(full);
     const less = { ...full, red: { mtu: 1450, peers: {}, containers: {} } };

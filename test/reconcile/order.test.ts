@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { kinds, type Row } from "../../src/desired/rows.ts";
 import { fakeKernel } from "../../src/kernel/fake.ts";
+import type { Cidr } from "../../src/model/address.ts";
 import type { Operation } from "../../src/reconcile/kind.ts";
 import { onApply, refused, rig, scopes, withoutRelists } from "./rig.ts";
 import { anyScene, network, print, step, wishes } from "./scene.ts";
@@ -131,6 +132,31 @@ describe("order", () => {
     await converge();
     expect(operations.map(text)).toContain("remove guard net:blue bridge chain ports");
     expect(kernel.print()).toBe("");
+  });
+
+  test("a namespace that is wished again before its turn to go keeps nothing that hung on no link", async () => {
+    const kernel = fakeKernel();
+    let meanwhile = () => {};
+    const drivers = onApply(kernel.drivers, (kind, call) => (scope, batch) => {
+      if (kind === "link" && batch.some(({ verb }) => verb === "remove")) meanwhile();
+      return call(scope, batch);
+    });
+    const { engine, wish } = rig({ kernel, drivers });
+    const old = network("blue").map((row): Row => {
+      if (row.kind !== "route") return row;
+      const dst = "10.0.0.0/8" as Cidr;
+      return { ...row, key: dst, value: { type: "unreachable", dst } };
+    });
+    wish(["network blue", old]);
+    await engine.start(scopes);
+    meanwhile = () => {
+      meanwhile = () => {};
+      wish(["network blue", network("blue")]);
+    };
+    wish(["network blue", []]);
+    await engine.settled();
+    expect(kernel.print()).toBe(print({ blue: { mtu: 1450, peers: {}, containers: {} } }));
+    expect(engine.plan()).toEqual([]);
   });
 
   test.each([

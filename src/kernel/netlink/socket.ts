@@ -7,6 +7,8 @@ export interface NetlinkIo {
   open(protocol: number, groups: readonly number[]): number;
   /** Sends all messages and waits for the last answer. Writes sequence numbers and ACK flags into `messages`. */
   batch(fd: number, messages: Uint8Array): { errnos: Int32Array; texts: Map<number, string> };
+  /** Sends an nftables transaction, whose messages begin and end it; answers its errno. */
+  transact(fd: number, messages: Uint8Array): number;
   /** Messages of one whole dump. Throws SystemError with what the kernel answers. */
   dump(fd: number, request: Uint8Array): Uint8Array<ArrayBuffer>;
   /** Everything queued on an event socket; `lost` when it overflowed or a message was too long for its slot. */
@@ -31,7 +33,7 @@ export function netlinkIo(libc: Libc, eventBufferBytes: number): NetlinkIo {
   const many = receiveMany(libc);
   let sequence = 0;
 
-  return { open, batch, dump, drain };
+  return { open, batch, transact, dump, drain };
 
   function open(protocol: number, groups: readonly number[]): number {
     const fd = checked(libc.socket(c.AF_NETLINK, c.SOCK_RAW | c.SOCK_CLOEXEC, protocol), "open netlink socket");
@@ -95,6 +97,23 @@ export function netlinkIo(libc: Libc, eventBufferBytes: number): NetlinkIo {
         if (seq === last) return true;
       }
     }
+  }
+
+  /** All of it or nothing happens, within send(); the last message but one, before the end, says so, or some message why not. */
+  function transact(fd: number, messages: Uint8Array): number {
+    const view = new DataView(messages.buffer, messages.byteOffset, messages.byteLength);
+    // It must go in one piece, and a socket has 208 KB at first.
+    if (messages.length > chunkBytes) setOption(fd, c.SOL_SOCKET, c.SO_SNDBUFFORCE, messages.length * 2);
+    const count = countMessages(view);
+    const errnos = new Int32Array(count);
+    const first = sequence + 1;
+    for (let at = 0, index = 0; at < messages.length; at += aligned(view.getUint32(at, true)), index++) {
+      view.setUint32(at + 8, ++sequence, true);
+      if (index === count - 2) view.setUint16(at + 6, view.getUint16(at + 6, true) | c.NLM_F_ACK, true);
+    }
+    checked(libc.send(fd, messages, messages.length, 0), "send to netlink socket");
+    const isAnswered = readAcks(fd, first, sequence - 1, errnos, new Map());
+    return errnos.find((errno) => errno !== 0) ?? (isAnswered ? 0 : c.ENOBUFS);
   }
 
   function dump(fd: number, request: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -70,6 +70,12 @@ export class MessageWriter {
     return this.#pad();
   }
 
+  bytes(type: number, value: readonly number[]): this {
+    return this.#attribute(type, value.length)
+      .u8(...value)
+      .#pad();
+  }
+
   ip(type: number, address: Ip): this {
     this.#attribute(type, 4);
     let byte = 0;

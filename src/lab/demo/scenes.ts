@@ -9,7 +9,16 @@ import type { Teller } from "./teller.ts";
 /** The layout of Rocket.Chat: the application on one host, its database and its bot on another. */
 const rocketchat: Actor = { net: "blue", host: "h1", name: "rocketchat", ip: "10.42.64.98", stack: "rocket-chat" };
 const mongo: Actor = { net: "blue", host: "h2", name: "mongo", ip: "10.42.118.43", stack: "rocket-chat" };
-const hubot: Actor = { net: "blue", host: "h2", name: "hubot", ip: "10.42.205.7", stack: "rocket-chat" };
+const hubot: Actor = {
+  net: "blue",
+  host: "h2",
+  name: "hubot",
+  ip: "10.42.205.7",
+  stack: "rocket-chat",
+  service: "bot",
+};
+/** A second member of hubot's service. */
+const jarvis: Actor = { ...hubot, host: "h1", name: "jarvis", ip: "10.42.31.9" };
 /** Another network, with the same range and the same addresses. */
 const greenApp: Actor = { ...rocketchat, net: "green" };
 const greenBot: Actor = { ...mongo, net: "green" };
@@ -18,7 +27,11 @@ const greenBot: Actor = { ...mongo, net: "green" };
 export async function declare(stage: Stage, tell: Teller): Promise<void> {
   tell.scene("A network and three containers on two hosts, declared with etcdctl");
   await Promise.all([stage.startAgent("h1"), stage.startAgent("h2")]);
-  const network = { cidr: "10.42.0.0/16", backend: { type: "vxlan", vni: 1042 } };
+  const network = {
+    cidr: "10.42.0.0/16",
+    backend: { type: "vxlan", vni: 1042 },
+    dns: { domain: "rancher.internal" },
+  };
   await stage.declare("networks/blue", network);
   tell.show(`etcdctl put ${prefix}/networks/blue '${JSON.stringify(network)}'`);
   for (const actor of [rocketchat, mongo, hubot]) {
@@ -75,6 +88,28 @@ export async function reach(stage: Stage, tell: Teller): Promise<void> {
   const seen = await from.output("curl", ["-s", "-m", "3", url]);
   const host = stage.lab.host("h2").underlay.address();
   tell.claim("The way out: a server outside sees the host's address", seen.trim() === host, seen.trim());
+}
+
+/** Containers find each other by name, in their own network only. */
+export async function names(stage: Stage, tell: Teller): Promise<void> {
+  tell.scene("Names: mongo asks for hubot, and for a service with a member on each host");
+  await stage.enter(jarvis);
+  await stage.converged("blue");
+  const inMongo = (...command: string[]) => stage.lab.host("h2").exec("ip", ["netns", "exec", "mongo", ...command]);
+  const { stdout: resolver } = await inMongo("cat", "/etc/resolv.conf");
+  tell.show(`/etc/resolv.conf, in mongo:\n${resolver.trim()}`);
+  const answer = await inMongo("ping", "-c", "1", "-W", "2", "hubot");
+  tell.claim("ping hubot", answer.code === 0, answer.stdout.split("\n")[0] ?? answer.stderr.trim());
+  const { stdout } = await inMongo("getent", "ahostsv4", "bot");
+  const found = new Set(stdout.split("\n").flatMap((line) => line.split(/\s+/)[0] || []));
+  const members = [hubot.ip, jarvis.ip];
+  tell.claim(
+    "The service bot has both",
+    members.every((ip) => found.has(ip)) && found.size === 2,
+    [...found].join(", "),
+  );
+  const unknown = await inMongo("getent", "ahostsv4", "nobody");
+  tell.claim("Nobody is found under nobody's name", unknown.code === 2, unknown.stdout.trim() || "no answer");
 }
 
 /** Two networks with one range, which never meet. */

@@ -11,6 +11,7 @@ export interface Actor {
   name: string;
   ip: string;
   stack?: string;
+  service?: string;
 }
 
 /** The lab with its agents, and the few ways in which the demo acts on it. */
@@ -38,8 +39,14 @@ export async function setStage(hosts: number): Promise<Stage> {
   const agents = new Map<string, LabAgent>();
   const placeOf = ({ net, host, name }: Actor) => lab.host(host).in(namespaceOf(net, name));
   const keyOf = ({ net, host, name }: Actor) => `${prefix}/keyspaces/${net}/containers/${host}/${name}`;
-  const recordOf = ({ net, name, ip, stack }: Actor) =>
-    JSON.stringify({ name, ip, netns: `/run/netns/${namespaceOf(net, name)}`, ...(stack && { stack }) });
+  const recordOf = ({ net, name, ip, stack, service }: Actor) =>
+    JSON.stringify({
+      name,
+      ip,
+      netns: `/run/netns/${namespaceOf(net, name)}`,
+      ...(stack && { stack }),
+      ...(service && { service }),
+    });
 
   async function startAgent(name: string): Promise<LabAgent> {
     const agent = agents.get(name) ?? (await lab.host(name).agent());

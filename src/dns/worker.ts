@@ -1,0 +1,40 @@
+import { receiveMessageOnPort, workerData } from "node:worker_threads";
+import { createForwarder } from "./forward.ts";
+import { createServer } from "./server.ts";
+import type { ThreadNews, ThreadOptions } from "./thread.ts";
+import { hostUpstreams } from "./upstreams.ts";
+
+/**
+ * The thread that answers for names. The agent's own may be busy for tens of milliseconds with what etcd tells; no
+ * question waits for that. And yet no answer is older than what that thread knew when the question was read: it counts
+ * what it tells in shared memory, and what is counted and not yet heard is fetched first.
+ */
+const { port, told, resolvConf } = workerData as ThreadOptions;
+const count = new Int32Array(told);
+let heard = 0;
+
+const server = createServer({
+  forwarder: createForwarder(),
+  upstreams: hostUpstreams(resolvConf, () => performance.now()),
+  catchUp,
+});
+
+port.on("message", hear);
+
+function catchUp(): void {
+  while (heard !== Atomics.load(count, 0)) {
+    const next = receiveMessageOnPort(port);
+    if (next === undefined) return;
+    hear(next.message);
+  }
+}
+
+function hear(batch: ThreadNews): void {
+  heard = (heard + 1) | 0;
+  if (batch === "end") {
+    server.close();
+    port.close();
+    return;
+  }
+  for (const news of batch) server.take(news);
+}

@@ -1,0 +1,153 @@
+import type { Service } from "../model/service.ts";
+import type { Named, ZoneSettings } from "./facts.ts";
+import { Pool } from "./pool.ts";
+
+/** Texts that many containers share are kept once; so many are enough for any installation, and no flood fills memory. */
+const mostTexts = 10_000;
+
+/** A service's containers. */
+export interface Members {
+  healthy: Pool;
+  unhealthy: Pool;
+}
+
+/**
+ * The names of one network, indexed by what is asked for. An entry a container and a pool a service: `mongo.rocket-chat`
+ * is found as `mongo` and then by its stack, so that 100,000 containers need 100,000 entries.
+ */
+export class Zone {
+  settings: ZoneSettings;
+  /** Counts changes, as a zone's serial does. */
+  serial = 1;
+  readonly owners = new Map<number, Named>();
+  /** By `<service>.<stack>` and `<sidekick>.<service>.<stack>`. */
+  readonly members = new Map<string, Members>();
+  /** By `<service>.<stack>`. */
+  readonly services = new Map<string, { stack: string; record: Service }>();
+  /** Addresses by containers' names and aliases; one as a rule, and then no set. */
+  readonly #labels = new Map<string, number | Set<number>>();
+  /** Names that are there because others are below them: stacks, mostly. How many those are. */
+  readonly #inner = new Map<string, number>();
+  readonly #texts = new Map<string, string>();
+
+  constructor(settings: ZoneSettings) {
+    this.settings = settings;
+  }
+
+  /** Who has an address from now on. */
+  own(address: number, owner: Named | null): void {
+    this.serial++;
+    const before = this.owners.get(address);
+    if (before) this.#leave(address, before);
+    if (owner) this.#enter(address, this.#compact(owner));
+  }
+
+  declare(stack: string, service: string, record: Service | null): void {
+    this.serial++;
+    const name = `${service}.${stack}`.toLowerCase();
+    if (this.services.delete(name)) this.#count(name, -1);
+    if (record === null) return;
+    this.services.set(name, { stack: stack.toLowerCase(), record });
+    this.#count(name, 1);
+  }
+
+  /** Addresses of containers called or aliased so, whatever their stack. */
+  *called(label: string): Generator<number> {
+    const found = this.#labels.get(label);
+    if (typeof found === "number") yield found;
+    else if (found) yield* found;
+  }
+
+  isInner(name: string): boolean {
+    return this.#inner.has(name);
+  }
+
+  #enter(address: number, owner: Named): void {
+    this.owners.set(address, owner);
+    for (const label of labelsOf(owner)) this.#addLabel(label, address);
+    const group = groupOf(owner);
+    if (group !== undefined) {
+      const members = this.members.get(group) ?? { healthy: new Pool(), unhealthy: new Pool() };
+      this.members.set(group, members);
+      (owner.unhealthy ? members.unhealthy : members.healthy).add(address);
+    }
+    for (const name of namesOf(owner)) this.#count(name, 1);
+  }
+
+  #leave(address: number, owner: Named): void {
+    this.owners.delete(address);
+    for (const label of labelsOf(owner)) this.#dropLabel(label, address);
+    const group = groupOf(owner);
+    const members = group === undefined ? undefined : this.members.get(group);
+    if (group !== undefined && members) {
+      members.healthy.delete(address);
+      members.unhealthy.delete(address);
+      if (members.healthy.size + members.unhealthy.size === 0) this.members.delete(group);
+    }
+    for (const name of namesOf(owner)) this.#count(name, -1);
+  }
+
+  #addLabel(label: string, address: number): void {
+    const found = this.#labels.get(label);
+    if (found === undefined) this.#labels.set(label, address);
+    else if (typeof found === "object") found.add(address);
+    else if (found !== address) this.#labels.set(label, new Set([found, address]));
+  }
+
+  #dropLabel(label: string, address: number): void {
+    const found = this.#labels.get(label);
+    if (found === address) this.#labels.delete(label);
+    if (typeof found !== "object") return;
+    found.delete(address);
+    const [only] = found;
+    if (found.size === 1 && only !== undefined) this.#labels.set(label, only);
+  }
+
+  /** A name comes or goes, and what is above it with it. */
+  #count(name: string, by: 1 | -1): void {
+    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
+      const parent = name.slice(dot + 1);
+      const left = (this.#inner.get(parent) ?? 0) + by;
+      if (left > 0) this.#inner.set(parent, left);
+      else this.#inner.delete(parent);
+    }
+  }
+
+  /** As it is kept: stacks and services in lower case, since they are only compared. */
+  #compact({ name, stack, service, sidekick, aliases, unhealthy }: Named): Named {
+    return {
+      name,
+      ...(stack !== undefined && { stack: this.#text(stack) }),
+      ...(service !== undefined && { service: this.#text(service) }),
+      ...(sidekick !== undefined && { sidekick: this.#text(sidekick) }),
+      ...(aliases?.length && { aliases }),
+      ...(unhealthy && { unhealthy }),
+    };
+  }
+
+  #text(given: string): string {
+    const text = given.toLowerCase();
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    if (this.#texts.size >= mostTexts) this.#texts.clear();
+    this.#texts.set(text, text);
+    return text;
+  }
+}
+
+function labelsOf({ name, aliases }: Named): Set<string> {
+  return new Set([name, ...(aliases ?? [])].map((label) => label.toLowerCase()));
+}
+
+function groupOf({ stack, service, sidekick }: Named): string | undefined {
+  if (stack === undefined || service === undefined) return undefined;
+  return sidekick === undefined ? `${service}.${stack}` : `${sidekick}.${service}.${stack}`;
+}
+
+/** Every name of an owner, relative to the domain, as far as others may be above it. */
+function* namesOf(owner: Named): Generator<string> {
+  for (const label of labelsOf(owner)) yield owner.stack === undefined ? label : `${label}.${owner.stack}`;
+  for (const label of labelsOf(owner)) if (owner.stack !== undefined && label.includes(".")) yield label;
+  const group = groupOf(owner);
+  if (group !== undefined) yield group;
+}
