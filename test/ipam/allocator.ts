@@ -39,7 +39,7 @@ export async function startAllocator(
   const whole = Promise.withResolvers<void>();
   const flow = createFlow({
     declared,
-    engine: { wish() {}, doubt() {} } as never,
+    engine: { wish() {}, doubt() {}, partial() {} },
     watch,
     tell,
     folded() {},
