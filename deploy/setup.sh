@@ -62,9 +62,12 @@ install_packages() {
 missing=$(missing_packages)
 [ -z "$missing" ] || install_packages "$missing"
 
-# npm writes this file last, so it is missing after an install that was cut short.
+# npm writes this file last, so it is missing after an install that was cut short. Through a link it would empty another
+# checkout's node_modules: that one is the other's to fill.
 installed=node_modules/.package-lock.json
-if [ ! -e $installed ] || [ package-lock.json -nt $installed ]; then
+if [ -L node_modules ]; then
+  say "node_modules is a link: taken as it is"
+elif [ ! -e $installed ] || [ package-lock.json -nt $installed ]; then
   say "installing npm packages (package-lock.json)"
   npm ci --no-audit --no-fund --loglevel=error
 fi

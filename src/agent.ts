@@ -15,6 +15,7 @@ import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
 import { keyOf } from "./model/keys.ts";
+import { domainOf } from "./model/network.ts";
 import { earlierOf, type Revision } from "./model/revision.ts";
 import { aliveHosts } from "./observe/alive.ts";
 import { createConvergence } from "./observe/convergence.ts";
@@ -201,6 +202,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   }
 
   function networkState(net: string): NetworkState {
+    const network = world.networks.get(net);
     const member = world.keyspaces.get(net)?.members.get(host)?.value;
     return {
       net,
@@ -208,6 +210,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       observed: observedOf(net),
       converged: convergence.of(net) ?? ("0" as Revision),
       rows: flow.rowsOf(net),
+      ...(member && network && { names: { domain: domainOf(net, network.value), serving: names.isServing(net) } }),
       failed: failuresOf(net),
       skipped: withTroubles(skippedOf(net, declared.skipped), addresses.troubles(net)),
     };

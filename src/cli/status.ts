@@ -67,7 +67,7 @@ function etcdText(etcd: StatusAnswer["etcd"], paint: Terminal["paint"], now: num
   const base = `${where}, keys below ${etcd.prefix}`;
   if (etcd.staleSince === undefined) return base;
   const away = duration(now - Date.parse(etcd.staleSince));
-  return `${base}\n          ${paint("red", `away for ${away}: ${etcd.why}`)}; rows stay as they are`;
+  return `${base}\n          ${paint("red", `away for ${away}: ${etcd.why}`)}; rows and names stay as they are`;
 }
 
 /** Nobody reads ten thousand lines in a terminal; `--json` has them all. */

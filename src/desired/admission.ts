@@ -1,5 +1,5 @@
 import { overlaps } from "../model/address.ts";
-import { oldest } from "../model/claims.ts";
+import { olderOwner, oldest } from "../model/claims.ts";
 import type { Network } from "../model/network.ts";
 import type { Entry } from "../model/world.ts";
 import type { Inputs, Self, Skip, SkipCode } from "./inputs.ts";
@@ -20,9 +20,8 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
   if (covered) return skip("CIDR_OVERLAP", `cidr ${cidr} covers ${covered.prefix}, which is ${covered.what}`);
   if (!hasPlace(net, inputs))
     return skip("UPLINKS_FULL", `every place for an uplink in ${self.uplinks} is taken by networks of earlier names`);
-  const me = world.keyspaces.get(net)?.members.get(self.host);
-  const odd = me && misplaced(entry.value, me.value.address);
-  if (odd) return { key: me.key, code: odd.code, reason: `agent address ${odd.reason}` };
+  const unfit = unfitMember(net, inputs);
+  if (unfit) return unfit;
   if (backend.type === "vxlan") {
     const owner = oldest(entriesOf(world.byVni.get(backend.vni) ?? [], inputs));
     if (owner && owner !== entry)
@@ -36,6 +35,21 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
         `cidr ${cidr} overlaps that of ${rival.key}, which is older: networks of backend host-gw share the host's routes`,
       )
     : undefined;
+}
+
+/** Why this host cannot have the agent address its membership says: it has to join anew. */
+export function unfitMember(net: string, { world, self }: Inputs): Skip | undefined {
+  const network = world.networks.get(net);
+  const keyspace = world.keyspaces.get(net);
+  const me = keyspace?.members.get(self.host);
+  if (!network || !keyspace || !me) return undefined;
+  const { address } = me.value;
+  const odd = misplaced(network.value, address);
+  if (odd) return { key: me.key, code: odd.code, reason: `agent address ${odd.reason}` };
+  const owner = olderOwner(keyspace, me);
+  if (!owner) return undefined;
+  const reason = `agent address ${address} belongs to ${owner.key}, which is older`;
+  return { key: me.key, code: "ADDRESS_TAKEN", reason };
 }
 
 function uplinksOf({ uplinks }: Self): Self["protected"][number] {

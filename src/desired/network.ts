@@ -1,6 +1,7 @@
 import { hostPrefix, type Ip, macOf } from "../model/address.ts";
 import { refusal } from "./admission.ts";
 import { type Context, contextOf } from "./context.ts";
+import { forwarding } from "./forwarding.ts";
 import type { Derived, Inputs } from "./inputs.ts";
 import { nothing } from "./inputs.ts";
 import { inside } from "./names.ts";
@@ -49,6 +50,7 @@ function bridge({ scope, gateway, me, mtu, network, networkKey }: Context): Row[
     ),
     // Proxy ARP answers for what is routed elsewhere; this keeps it silent about addresses that nobody has.
     { kind: "route", scope, key: network.cidr, value: { type: "unreachable", dst: network.cidr }, because },
+    forwarding(scope, dev, because),
     ...Object.entries(sysctls).map(
       ([key, value]): Row => ({ kind: "sysctl", scope, key, value, because: [networkKey, me.key] }),
     ),
@@ -64,6 +66,9 @@ const sysctls: Record<string, Extract<Row, { kind: "sysctl" }>["value"]> = {
   // All addresses look on-link to a container; it must not be told a better way.
   "net.ipv4.conf.all.send_redirects": { value: "0" },
   [`net.ipv4.conf.${inside.bridge}.send_redirects`]: { value: "0" },
+  // Either may be inherited from the host, and would keep the gateway from answering.
+  "net.ipv4.conf.all.arp_ignore": { value: "0" },
+  [`net.ipv4.conf.${inside.bridge}.arp_ignore`]: { value: "0" },
   // A container may be reached by one host and answer by another while it moves; sources are checked at the port.
   "net.ipv4.conf.all.rp_filter": { value: "0" },
   [`net.ipv4.conf.${inside.bridge}.rp_filter`]: { value: "0" },

@@ -1,6 +1,6 @@
 import { type Cidr, firstOf, overlaps, prefixLength } from "../model/address.ts";
 import { isConfirmed } from "../model/block.ts";
-import { agentAt, claimsOf, oldest } from "../model/claims.ts";
+import { agentAt, claimsOf, olderOwner, oldest } from "../model/claims.ts";
 import type { RecordKey } from "../model/keys.ts";
 import type { Keyspace } from "../model/world.ts";
 import type { Peer } from "./backends/backend.ts";
@@ -58,6 +58,10 @@ export function peerOf(context: Context, host: string): Peer | Skip {
   const odd = misplaced(network, address);
   if (odd) return skip(odd.code, `agent address ${odd.reason}`);
   const holder = address === me.value.address ? self.host : agentAt(keyspace, address);
+  if (holder === undefined) {
+    const owner = olderOwner(keyspace, member);
+    return skip("ADDRESS_TAKEN", `agent address ${address} belongs to ${owner?.key}, which is older`);
+  }
   if (holder !== host) return skip("ADDRESS_TAKEN", `agent address ${address} belongs to host ${holder}`);
   if (place.value.address === self.underlay.address)
     return {

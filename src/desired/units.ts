@@ -74,11 +74,12 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
       }
       const { address } = entry.value as { address: Ip };
       const keyspace = world.keyspaces.get(path.net);
-      for (const host of new Set([path.host, ...(keyspace?.byAgent.get(address) ?? [])])) {
-        yield `peer ${path.net} ${host}`;
-        yield* outsiders(path.net, host, world);
+      yield `peer ${path.net} ${path.host}`;
+      yield* outsiders(path.net, path.host, world);
+      if (keyspace) {
+        yield* agentsAt(path.net, keyspace, address, world, self);
+        yield* claimed(path.net, keyspace, address, self);
       }
-      if (keyspace) yield* claimed(path.net, keyspace, address, self);
       return;
     }
     case "block": {
@@ -97,7 +98,10 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
       yield endpointUnit(path.net, container);
       const { ip, mac, netns } = container.value;
       const keyspace = world.keyspaces.get(path.net);
-      if (ip && keyspace) yield* claimed(path.net, keyspace, ip, self, container);
+      if (ip && keyspace) {
+        yield* claimed(path.net, keyspace, ip, self, container);
+        yield* agentsAt(path.net, keyspace, ip, world, self);
+      }
       if (path.host !== self.host) return;
       if (mac && keyspace)
         for (const wearer of wearersOf(keyspace, path.host, mac)) yield endpointUnit(path.net, wearer);
@@ -127,6 +131,15 @@ function* claimed(net: string, keyspace: Keyspace, ip: Ip, self: Self, known?: C
 /** The unit that wishes the routes of a host's blocks. */
 function routesTo(net: string, host: string, self: Self): UnitId {
   return host === self.host ? `network ${net}` : `peer ${net} ${host}`;
+}
+
+/** What depends on which member has an agent address. */
+function* agentsAt(net: string, keyspace: Keyspace, ip: Ip, world: World, self: Self): Generator<UnitId> {
+  for (const host of keyspace.byAgent.get(ip) ?? []) {
+    if (host === self.host) yield* unitsOf(net, world);
+    yield `peer ${net} ${host}`;
+    yield* outsiders(net, host, world);
+  }
 }
 
 /** Places of uplinks are taken in order of names, so joining a network may move another's, if rarely. */

@@ -1,5 +1,6 @@
 import { type Cidr, type Ip, macOf } from "../model/address.ts";
 import type { Context } from "./context.ts";
+import { forwarding } from "./forwarding.ts";
 import { anyUplink, inside, uplinkName } from "./names.ts";
 import type { Row, Scope } from "./rows.ts";
 import { uplinkAddresses } from "./uplinks.ts";
@@ -42,6 +43,7 @@ export function uplink(context: Context): Row[] {
     address("host", dev, outer),
     address(scope, inside.uplink, inner),
     { kind: "sysctl", scope: "host", key: "net.ipv4.ip_forward", value: { value: "1" }, because },
+    forwarding(scope, inside.uplink, because),
     forwardGuard(context, dev, routed, because),
     inputGuard(context, dev, outer, because),
     ...(network.internal ? [] : egress(context, outer, because)),

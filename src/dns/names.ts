@@ -32,8 +32,8 @@ export interface Names {
 /** Where clients find names in every network: an address of br0 everywhere. */
 export const serverAddress = "169.254.169.250" as Ip;
 export const serverPort = 53;
-/** Owners in one post: some 5 ms of the thread's time. */
-const batchSize = 2000;
+/** Owners in one post: less than a millisecond of the thread's time. */
+const batchSize = 250;
 /** Milliseconds until what could not be opened is tried again, should nothing tell of the moment. */
 const againMs = 1000;
 
@@ -43,6 +43,8 @@ interface Served {
   /** Goes up whenever sockets that are being opened are wanted no more. */
   turn: number;
   state: "deaf" | "opening" | "listening";
+  /** What was last said to be in the way. */
+  complaint?: string;
 }
 
 export function createNames({ world, host, kernel, resolvConf, warn }: NamesOptions): Names {
@@ -148,6 +150,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     const [udp, tcp] = fds;
     if (one.turn === turn && !isStopped && udp !== undefined && tcp !== undefined) {
       one.state = "listening";
+      delete one.complaint;
       thread?.tell([{ type: "listen", net, udp, tcp }]);
       return;
     }
@@ -155,7 +158,10 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     if (one.turn !== turn || isStopped) return;
     one.state = "deaf";
     const failure = sockets.find((answer) => !answer.ok)?.failure;
-    if (failure && failure.code !== "NETNS_MISSING") warn(`Cannot answer for names of ${net}: ${failure.message}`);
+    if (failure && failure.code !== "NETNS_MISSING" && failure.message !== one.complaint) {
+      one.complaint = failure.message;
+      warn(`Cannot answer for names of ${net}: ${failure.message}`);
+    }
     later(() => {
       if (served.get(net) === one) void listen(net, one);
     });

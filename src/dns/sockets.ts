@@ -1,4 +1,5 @@
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { Frames, frame } from "./frames.ts";
@@ -11,8 +12,6 @@ export type Serve = (message: Buffer, transport: Transport) => Buffer | undefine
 const mostConnections = 256;
 /** Milliseconds that a connection may be silent (RFC 7766, 6.2.3 asks for a few seconds). */
 const idleMs = 10_000;
-/** Questions of one connection that wait for an answer; it is read no further meanwhile. */
-const mostWaiting = 64;
 
 /** Serves one network by the sockets given, which are closed with it. */
 export function openSockets(udp: number, tcp: number, serve: Serve): { close(): void } {
@@ -26,14 +25,11 @@ export function openSockets(udp: number, tcp: number, serve: Serve): { close(): 
 
 function openUdp(fd: number, serve: Serve): () => void {
   let isOpen = true;
-  const socket = createSocket("udp4", (message, { address, port }) => {
+  const socket = createSocket({ type: "udp4", lookup }, (message, { address, port }) => {
     const answer = serve(message, "udp");
-    // A client that is gone is no error of ours.
-    const send = (bytes: Buffer | undefined) => {
-      if (bytes && isOpen) socket.send(bytes, port, address, ignore);
-    };
-    if (answer instanceof Promise) void answer.then(send);
-    else send(answer);
+    if (answer instanceof Promise) void answer.then((bytes) => bytes && isOpen && socket.send(bytes, port, address));
+    // Without a callback, which would cost a turn of the loop: a client that is gone is no error of ours.
+    else if (answer && isOpen) socket.send(answer, port, address);
   });
   // An ICMP error to an answer, told at the next read: the client is gone.
   socket.on("error", ignore);
@@ -50,7 +46,8 @@ function openTcp(fd: number, serve: Serve): () => void {
   const server = createServer((connection) => {
     connections.add(connection);
     connection.on("close", () => connections.delete(connection));
-    converse(connection, serve);
+    // Closed by either side in the middle of something: nothing is owed.
+    converse(connection, serve).catch(ignore);
   });
   server.maxConnections = mostConnections;
   server.on("error", ignore);
@@ -61,22 +58,25 @@ function openTcp(fd: number, serve: Serve): () => void {
   };
 }
 
-/** Answers go out as they are ready, not as they were asked (RFC 7766, 6.2.1.1). */
-function converse(connection: Socket, serve: Serve): void {
+/** One question at a time, so that a client that does not read its answers is not read either. */
+export async function converse(connection: Socket, serve: Serve): Promise<void> {
   const frames = new Frames();
-  let waiting = 0;
   connection.setTimeout(idleMs, () => connection.destroy());
-  connection.on("error", ignore);
-  connection.on("data", (bytes) => {
-    for (const message of frames.take(bytes)) void reply(Buffer.from(message));
-  });
-
-  async function reply(message: Buffer): Promise<void> {
-    if (++waiting >= mostWaiting) connection.pause();
-    const answer = await serve(message, "tcp");
-    if (--waiting < mostWaiting) connection.resume();
-    if (answer && connection.writable) connection.write(frame(answer));
+  for await (const bytes of connection) {
+    for (const message of frames.take(bytes)) {
+      const answer = await serve(Buffer.from(message), "tcp");
+      if (answer && !connection.write(frame(answer))) await once(connection, "drain");
+    }
   }
+}
+
+/** Clients are known by address: looking those up, as is done for names, would cost a turn of the loop for each answer. */
+function lookup(
+  address: string,
+  _options: unknown,
+  done: (error: null, address: string, family: number) => void,
+): void {
+  done(null, address, 4);
 }
 
 function ignore(): void {}

@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import { createForwarder } from "./forward.ts";
 import { createServer } from "./server.ts";
@@ -18,6 +19,13 @@ const server = createServer({
   upstreams: hostUpstreams(resolvConf, () => performance.now()),
   catchUp,
 });
+
+try {
+  // This thread's alone. Answers are short, and clients wait for them; the agent's own work is long, and none does.
+  setPriority(-10);
+} catch {
+  // Only root may: without it answers wait their turn on a busy host.
+}
 
 port.on("message", hear);
 

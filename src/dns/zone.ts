@@ -71,7 +71,7 @@ export class Zone {
       this.members.set(group, members);
       (owner.unhealthy ? members.unhealthy : members.healthy).add(address);
     }
-    for (const name of namesOf(owner)) this.#count(name, 1);
+    this.#countOwner(owner, 1);
   }
 
   #leave(address: number, owner: Named): void {
@@ -84,7 +84,21 @@ export class Zone {
       members.unhealthy.delete(address);
       if (members.healthy.size + members.unhealthy.size === 0) this.members.delete(group);
     }
-    for (const name of namesOf(owner)) this.#count(name, -1);
+    this.#countOwner(owner, -1);
+  }
+
+  /** Nearly all names are above nothing but a stack, and need not be put together for that to be counted. */
+  #countOwner(owner: Named, by: 1 | -1): void {
+    const { stack, sidekick } = owner;
+    for (const label of labelsOf(owner)) {
+      if (label.includes(".")) this.#count(label, by);
+      if (stack !== undefined && label.includes(".")) this.#count(`${label}.${stack}`, by);
+      else if (stack !== undefined) this.#countInner(stack, by);
+    }
+    const group = groupOf(owner);
+    if (group !== undefined && stack !== undefined && sidekick === undefined && !owner.service?.includes("."))
+      this.#countInner(stack, by);
+    else if (group !== undefined) this.#count(group, by);
   }
 
   #addLabel(label: string, address: number): void {
@@ -105,12 +119,15 @@ export class Zone {
 
   /** A name comes or goes, and what is above it with it. */
   #count(name: string, by: 1 | -1): void {
-    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
-      const parent = name.slice(dot + 1);
-      const left = (this.#inner.get(parent) ?? 0) + by;
-      if (left > 0) this.#inner.set(parent, left);
-      else this.#inner.delete(parent);
-    }
+    const dot = name.indexOf(".");
+    if (dot >= 0) this.#countInner(name.slice(dot + 1), by);
+  }
+
+  #countInner(name: string, by: 1 | -1): void {
+    const left = (this.#inner.get(name) ?? 0) + by;
+    if (left > 0) this.#inner.set(name, left);
+    else this.#inner.delete(name);
+    this.#count(name, by);
   }
 
   /** As it is kept: stacks and services in lower case, since they are only compared. */
@@ -135,19 +152,12 @@ export class Zone {
   }
 }
 
-function labelsOf({ name, aliases }: Named): Set<string> {
-  return new Set([name, ...(aliases ?? [])].map((label) => label.toLowerCase()));
+function labelsOf({ name, aliases }: Named): Iterable<string> {
+  if (aliases === undefined) return [name.toLowerCase()];
+  return new Set([name, ...aliases].map((label) => label.toLowerCase()));
 }
 
 function groupOf({ stack, service, sidekick }: Named): string | undefined {
   if (stack === undefined || service === undefined) return undefined;
   return sidekick === undefined ? `${service}.${stack}` : `${sidekick}.${service}.${stack}`;
-}
-
-/** Every name of an owner, relative to the domain, as far as others may be above it. */
-function* namesOf(owner: Named): Generator<string> {
-  for (const label of labelsOf(owner)) yield owner.stack === undefined ? label : `${label}.${owner.stack}`;
-  for (const label of labelsOf(owner)) if (owner.stack !== undefined && label.includes(".")) yield label;
-  const group = groupOf(owner);
-  if (group !== undefined) yield group;
 }

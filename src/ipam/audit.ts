@@ -62,10 +62,13 @@ const restedFor = 20;
 /** Whether the record that a claim stands for names the address, and has it by age. */
 function backing(keyspace: Keyspace | undefined, { host, container }: Owner, ip: Ip): "rightly" | "younger" | "no" {
   if (keyspace === undefined) return "no";
-  if (container === undefined) return keyspace.members.get(host)?.value.address === ip ? "rightly" : "no";
+  if (container === undefined) {
+    if (keyspace.members.get(host)?.value.address !== ip) return "no";
+    return agentAt(keyspace, ip) === host ? "rightly" : "younger";
+  }
   const record = keyspace.containers.get(host)?.get(container);
   if (record?.value.ip !== ip) return "no";
-  return oldest(claimants(keyspace.byIp, ip)) === record ? "rightly" : "younger";
+  return agentAt(keyspace, ip) === undefined && oldest(claimants(keyspace.byIp, ip)) === record ? "rightly" : "younger";
 }
 
 /** Every address that some record has, with the record that has it by right. */
@@ -75,7 +78,7 @@ function* named(keyspace: Keyspace): Generator<[Ip, RecordKey]> {
     if (member) yield [ip, member.key];
   }
   for (const ip of keyspace.byIp.keys()) {
-    const first = keyspace.byAgent.has(ip) ? undefined : oldest(claimants(keyspace.byIp, ip));
+    const first = agentAt(keyspace, ip) !== undefined ? undefined : oldest(claimants(keyspace.byIp, ip));
     if (first) yield [ip, first.key];
   }
 }

@@ -1,6 +1,5 @@
-import { refusal } from "../desired/admission.ts";
+import { refusal, unfitMember } from "../desired/admission.ts";
 import type { Inputs } from "../desired/inputs.ts";
-import { misplaced } from "../desired/place.ts";
 import { type Ip, macOf } from "../model/address.ts";
 import { blockName, isConfirmed } from "../model/block.ts";
 import { decodeClaim, heldBy, resting, sameOwner } from "../model/claim.ts";
@@ -44,13 +43,6 @@ export function decide(net: string, { world, self }: Inputs): Decision {
   return !wanted && member ? "leave" : "stay";
 }
 
-/** The network's range changed: until this host has an address within it, its containers have no network at all. */
-function isOutside(net: string, { world, self }: Inputs): boolean {
-  const network = world.networks.get(net);
-  const me = world.keyspaces.get(net)?.members.get(self.host);
-  return network !== undefined && me !== undefined && misplaced(network.value, me.value.address) !== undefined;
-}
-
 export function createMembership({
   client,
   inputs,
@@ -72,7 +64,9 @@ export function createMembership({
     if (decision !== "leave") cancel(net);
     if (decision === "join") void act(net, () => join(net));
     else if (decision === "leave" && !timers.has(net))
-      later(net, isOutside(net, inputs()) ? Math.min(soonMs, lingerMs) : lingerMs);
+      // The network's range changed, or a container has the address: until this host has another, its containers have no
+      // network at all.
+      later(net, unfitMember(net, inputs()) ? Math.min(soonMs, lingerMs) : lingerMs);
   }
 
   function later(net: string, ms: number): void {

@@ -73,14 +73,8 @@ export function addressIn({ key, value }: Pick<Stored, "key" | "value">): Ip | u
   return decoded.path.type === "member" ? (decoded.value as Member).address : (decoded.value as Container).ip;
 }
 
-/** An agent's address is its host's whatever containers say; among equals the older record has it. */
+/** As rules have it, of containers and agents alike: see model/claims.ts. */
 function isOlder(other: Naming["record"], record: Naming["record"]): boolean {
-  const [theirs, ours] = [isAgents(other), isAgents(record)];
-  if (theirs !== ours) return theirs;
   const age = compareRevisions(other.created, record.created);
   return age < 0 || (age === 0 && other.key < record.key);
-}
-
-function isAgents({ key }: Naming["record"]): boolean {
-  return key.includes("/members/");
 }

@@ -32,11 +32,13 @@ export type CommandName = keyof Commands;
 
 export type Command = { [N in CommandName]: { id: number; name: N; args: Commands[N]["takes"] } }[CommandName];
 
-/** One post of the Worker: what happened first, then the answer it happened before. */
+/** One post of the Worker: what happened first, then the answers it happened before. */
 export interface Post {
   events: KernelEvent[];
-  answer?: { id: number; value: unknown } | { id: number; error: Error };
+  answers: CommandAnswer[];
 }
+
+export type CommandAnswer = { id: number; value: unknown } | { id: number; error: Error };
 
 export interface WorkerOptions {
   port: MessagePort;

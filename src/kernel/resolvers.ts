@@ -1,4 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { endWith, ignoreElements, interval, mergeMap, share, takeUntil } from "rxjs";
 import { mark, type Values } from "../desired/rows.ts";
@@ -56,7 +66,9 @@ export function resolverDriver(kernel: Pick<Kernel, "events$">, directory = "/et
       mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
       // In one step: a resolver reads the whole of it or of the old one.
       const draft = `${file}.skein`;
-      writeFileSync(draft, text, { mode: 0o644 });
+      writeFileSync(draft, text);
+      // Whatever the agent's umask: programs in the container are not all root's.
+      chmodSync(draft, 0o644);
       renameSync(draft, file);
     }
     watched.set(file, stampOf(file));

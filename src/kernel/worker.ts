@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
 import { boundSocket } from "./bound-socket.ts";
-import type { Command, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
+import type { Command, CommandAnswer, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
 import type { Answer, KernelEvent } from "./kernel.ts";
 import { checked, loadLibc } from "./libc.ts";
 import { createNamespaceFile, deleteNamespaceFile, listNamespaceFiles } from "./namespace-files.ts";
@@ -27,8 +27,12 @@ const stopFlag = new Int32Array(stop);
 const libc = loadLibc();
 const io = netlinkIo(libc, eventBufferBytes);
 const window = namespaceWindow(libc);
-/** What happened, in order, until the next post. */
+/** What happened, in order, until the next post, and the answers that it happened before. */
 let events: KernelEvent[] = [];
+let answers: CommandAnswer[] = [];
+let heldSince = 0;
+/** Scopes that were written to since the last post. */
+const touched = new Set<OpenScope>();
 const scopes = openScopes(libc, io, window, namespaceDirectories, (event) => events.push(event));
 let makeNft: (() => NftContext) | undefined;
 
@@ -44,7 +48,8 @@ const handlers: Handlers = {
     inScope(scope, (open) => {
       const view = new DataView(messages.buffer);
       for (const { at, scope: other } of references) view.setInt32(at, used(other).namespace, true);
-      return withEvents(open, () => io.batch(open.requests, messages));
+      touched.add(open);
+      return io.batch(open.requests, messages);
     }),
   dump: ({ scope, request }) =>
     inScope(scope, (open) => {
@@ -62,13 +67,12 @@ const handlers: Handlers = {
       ),
     ),
   nftElements: ({ scope, transaction }) =>
-    inScope(scope, (open) =>
-      withEvents(open, () => {
-        makeNft ??= loadNft();
-        open.filters ??= window.inside(open.namespace, () => io.open(c.NETLINK_NETFILTER, []));
-        return io.transact(open.filters, transaction);
-      }),
-    ),
+    inScope(scope, (open) => {
+      makeNft ??= loadNft();
+      open.filters ??= window.inside(open.namespace, () => io.open(c.NETLINK_NETFILTER, []));
+      touched.add(open);
+      return io.transact(open.filters, transaction);
+    }),
   readSysctls: ({ scope, names }) =>
     inScope(scope, (open) => {
       drain(open);
@@ -105,7 +109,13 @@ const handlers: Handlers = {
   },
 };
 
-post({ events: [], answer: { id: 0, value: wake } });
+/** Commands that write rows; what they come to is told when a row of them is done. */
+const writes: ReadonlySet<CommandName> = new Set(["batch", "nftElements"]);
+/** No answer waits longer than this for others. */
+const holdMs = 1;
+
+answers.push({ id: 0, value: wake });
+post();
 while (Atomics.load(stopFlag, 0) === 0) turn();
 for (const open of [...scopes.all()]) scopes.forget(open.scope);
 closeSync(mounts);
@@ -126,29 +136,42 @@ function turn(): void {
     if (isReady(index + 2)) drainOne(open, listener);
   });
   if (isQuiet || isReady(1)) scopes.sweep();
-  if (events.length > 0) post({ events });
+  if (events.length > 0) post();
   if (!isReady(0)) return;
   readSync(wake, counter);
-  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) obey(next.message);
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port))
+    for (const command of next.message as Command[]) obey(command);
+  settle();
 }
 
 function obey(command: Command): void {
-  let answer: Post["answer"];
+  const isWrite = writes.has(command.name);
+  if (!isWrite) settle();
+  if (answers.length === 0) heldSince = performance.now();
   try {
     const handler = handlers[command.name] as (args: Command["args"]) => unknown;
-    answer = { id: command.id, value: handler(command.args) };
+    answers.push({ id: command.id, value: handler(command.args) });
   } catch (error) {
-    answer = { id: command.id, error: error as Error };
+    answers.push({ id: command.id, error: error as Error });
   }
-  post({ events, answer });
+  if (!isWrite || performance.now() - heldSince > holdMs) settle();
 }
 
-function post(what: Post): void {
+/** Tells what was done: the echo of our own writes, and whatever came before their end, before their answers. */
+function settle(): void {
+  if (answers.length === 0) return;
+  for (const open of scopes.all()) if (touched.has(open)) drain(open);
+  touched.clear();
+  post();
+}
+
+function post(): void {
   port.postMessage(
-    what,
-    what.events.flatMap((event) => (event.type === "messages" ? [event.bytes.buffer as ArrayBuffer] : [])),
+    { events, answers } satisfies Post,
+    events.flatMap((event) => (event.type === "messages" ? [event.bytes.buffer as ArrayBuffer] : [])),
   );
   events = [];
+  answers = [];
 }
 
 function inScope<T>(scope: Scope, work: (open: OpenScope) => T): Answer<T> {

@@ -1,5 +1,6 @@
 import { type Cidr, type Ip, type Mac, prefixLength, prefixOf } from "./address.ts";
 import { type Block, isConfirmed } from "./block.ts";
+import type { Member } from "./member.ts";
 import type { ContainerEntry, Entry, Keyspace } from "./world.ts";
 
 /** Who claims what. A thing has one claimant as a rule, and then no set: that saves 20 MB in a world of 100,000 containers. */
@@ -40,12 +41,19 @@ export function wearersOf(keyspace: Keyspace, host: string, mac: Mac): Container
   return [...(keyspace.containers.get(host)?.values() ?? [])].filter(({ value }) => value.mac === mac);
 }
 
-/** The host whose agent address this is; the oldest member's, should several say so. */
-export function agentAt({ byAgent, members }: Keyspace, ip: Ip): string | undefined {
-  const hosts = byAgent.get(ip);
-  if (hosts === undefined || hosts.size === 1) return hosts?.values().next().value;
-  const first = oldest([...hosts].flatMap((host) => members.get(host) ?? []));
-  return [...hosts].find((host) => members.get(host) === first);
+/** The host whose agent address this is: the oldest member's, should several say so; nobody's where an older container has it. */
+export function agentAt(keyspace: Keyspace, ip: Ip): string | undefined {
+  const hosts = keyspace.byAgent.get(ip);
+  if (hosts === undefined) return undefined;
+  const first = oldest([...hosts].flatMap((host) => keyspace.members.get(host) ?? []));
+  if (first === undefined || olderOwner(keyspace, first)) return undefined;
+  return [...hosts].find((host) => keyspace.members.get(host) === first);
+}
+
+/** The container that had a member's agent address before it: whoever joins with a container's address does not get it. */
+export function olderOwner(keyspace: Keyspace, member: Entry<Member>): ContainerEntry | undefined {
+  const owner = oldest(claimsOf(keyspace, member.value.address));
+  return owner && oldest<Entry<unknown>>([owner, member]) === owner ? owner : undefined;
 }
 
 /** The longest confirmed block that holds the address. A block as wide as the network is nobody's, and no route leads there. */

@@ -28,6 +28,9 @@ export interface NetworkStatus {
   observed: string;
   converged: string;
   rows: number;
+  /** Whether this host answers for names below the domain; absent where it takes no part. While `etcd.staleSince` is
+   * there, answers are as old as that. */
+  names?: { domain: string; serving: boolean };
   failed: readonly FailedStatus[];
   skipped: readonly { key: string; code: string; reason: string }[];
 }

@@ -27,13 +27,23 @@ export function showStatus(view: AgentView): StatusAnswer {
   };
 }
 
-function networkStatus({ net, member, observed, converged, rows, failed, skipped }: NetworkState): NetworkStatus {
+function networkStatus({
+  net,
+  member,
+  observed,
+  converged,
+  rows,
+  names,
+  failed,
+  skipped,
+}: NetworkState): NetworkStatus {
   return {
     network: net,
     ...(member && { member }),
     observed,
     converged,
     rows,
+    ...(names && { names }),
     failed: failed.map(failedStatus).sort(byName("row")),
     skipped: [...skipped].sort(byName("key")),
   };

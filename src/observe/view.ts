@@ -18,6 +18,8 @@ export interface NetworkState {
   /** The revision up to which the kernel holds what the records say; behind `observed` while rows wait or fail. */
   converged: Revision;
   rows: number;
+  /** Below which names are answered here, and whether they are; absent where this host takes no part. */
+  names?: { domain: string; serving: boolean };
   failed: readonly FailedRow[];
   skipped: readonly Skip[];
 }

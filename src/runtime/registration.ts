@@ -28,13 +28,15 @@ export interface Registration {
   stop(): void;
 }
 
-/** A name that another host uses is tried again: its lease ends a minute after that host does. */
-const retryMs = 2_000;
+/** Peers send to the old address until the record is written, so a failed write is tried again soon. */
+const retryMs = 250;
 
 export function createRegistration({ client, host, instance, tell, claimed }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });
   const alive = keyOf({ type: "alive", host });
   let wanted: Underlay | undefined;
+  let latest: Underlay | undefined;
+  let name: "unknown" | "ours" | "taken" = "unknown";
   let busy = false;
   let said: string | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -62,19 +64,27 @@ export function createRegistration({ client, host, instance, tell, claimed }: Re
   /** @returns why it could not be done */
   async function attempt(underlay: Underlay): Promise<string | undefined> {
     try {
-      if (lease === undefined) {
-        const other = await client.get(alive);
-        if (other && instanceOf(other.value) !== instance)
-          return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
-        if (wanted === undefined) return undefined; // stopped meanwhile
-        lease = hold(client, { key: alive, value: JSON.stringify({ instance }) }).subscribe();
-        claimed?.();
-      }
+      lease ??= claim();
+      if (name === "unknown") return undefined; // goes on when the lease has answered
+      if (name === "taken")
+        return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
       await publish(underlay);
       return undefined;
     } catch (cause) {
       return `Cannot write ${key}: ${(cause as Error).message}`;
     }
+  }
+
+  /** Two agents of one name may start at once, and one may come back after its lease went to the other: the lease decides. */
+  function claim(): Subscription {
+    return hold(client, { key: alive, value: JSON.stringify({ instance }) }).subscribe((state) => {
+      const before = name;
+      if (state.type === "held") name = "ours";
+      if (state.type === "taken") name = "taken";
+      if (name === before) return;
+      if (name === "ours") claimed?.();
+      if (latest) announce(latest);
+    });
   }
 
   /** Labels and whatever else stands in the record are somebody's, and stay, unless peers must refuse it for them. */
@@ -90,16 +100,20 @@ export function createRegistration({ client, host, instance, tell, claimed }: Re
     }
   }
 
+  function announce(underlay: Underlay): void {
+    latest = underlay;
+    // An object of its own: what is announced while the same was being written is to be looked at again.
+    wanted = { ...underlay };
+    clearTimeout(retry);
+    void work();
+  }
+
   return {
-    announce(underlay) {
-      // An object of its own: what is announced while the same was being written is to be looked at again.
-      wanted = { ...underlay };
-      clearTimeout(retry);
-      void work();
-    },
-    isClaimed: () => lease !== undefined,
+    announce,
+    isClaimed: () => name === "ours",
     stop() {
       wanted = undefined;
+      latest = undefined;
       clearTimeout(retry);
       lease?.unsubscribe();
     },
@@ -123,10 +137,6 @@ export function readInstance(state: string): string {
   const made = randomUUID();
   writeFileSync(file, `${made}\n`, { mode: 0o600 });
   return made;
-}
-
-function instanceOf(value: Buffer): unknown {
-  return parse(value).instance;
 }
 
 function parse(value: Buffer | undefined): Record<string, unknown> {

@@ -11,7 +11,9 @@ export type LeaseState =
   /** etcd could not be told since `since` (ms since the epoch); the key goes `ttlSeconds` after that. */
   | { type: "failing"; since: number; why: string }
   /** The lease ran out or was revoked; it is being taken anew. */
-  | { type: "lost"; lease: string };
+  | { type: "lost"; lease: string }
+  /** Another value stands under the key: it is somebody else's, and is left alone until its lease ends. */
+  | { type: "taken" };
 
 export interface HeldKey {
   /** Without the installation's prefix: `alive/h1`. */
@@ -55,7 +57,11 @@ async function keep(
         lease = undefined;
         continue;
       }
-      await place(client, key, value, lease);
+      if (!(await place(client, key, value, lease))) {
+        tell({ type: "taken" });
+        await backoff.pause(signal);
+        continue;
+      }
       heldAt = Date.now();
       backoff.reset();
       tell({ type: "held", lease, ttlSeconds });
@@ -69,11 +75,19 @@ async function keep(
   }
 }
 
-/** Puts the key unless it stands under this lease already: somebody may have removed it, or an older self written it. */
-async function place(client: Client, key: string, value: string | Buffer, lease: string): Promise<void> {
-  const found = await client.get(key);
-  if (found?.lease === lease) return;
-  await client.commit([], [{ type: "put", key, value, lease }]);
+/**
+ * Puts the key unless it stands under this lease already: somebody may have removed it, or an older self written it.
+ *
+ * @returns false where another value stands there under a lease, which is somebody else's
+ */
+async function place(client: Client, key: string, value: string | Buffer, lease: string): Promise<boolean> {
+  for (;;) {
+    const found = await client.get(key);
+    if (found?.lease === lease) return true;
+    if (found && found.lease !== "0" && !found.value.equals(Buffer.from(value))) return false;
+    const put = { type: "put", key, value, lease } as const;
+    if ((await client.commit([{ key, at: found?.revision ?? "absent" }], [put])).done) return true;
+  }
 }
 
 /** One keep-alive on a stream of its own, which needs no watching over. @returns false when the lease is gone */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Place } from "../../src/lab/place.ts";
+import { wrote } from "./agent.ts";
 import type { Figure, Row } from "./figure.ts";
 import { converge, install, onStage, type Stage } from "./stage.ts";
 import { net } from "./world.ts";
@@ -43,8 +44,6 @@ async function measure(stage: Stage): Promise<Figure[]> {
     },
   ];
 }
-
-const wrote = new Set(["added", "replaced", "removed", "repaired", "failed"]);
 
 /** Calling the answer ends it, with its lines. */
 function monitor(place: Place, command: string, args: readonly string[]): () => Promise<string[]> {

@@ -20,8 +20,8 @@ export interface BenchAgent {
   ready(): Promise<void>;
   /** Whether its host takes part in the network. */
   isMember(network: string): Promise<boolean>;
-  /** How many operations it would do now. */
-  planned(): Promise<number>;
+  /** Whether it has nothing to do, and nothing under way: that counts as done in a plan. */
+  isAtRest(): Promise<boolean>;
   /** The last 2,000 events of its run. */
   events(): Promise<EventLine[]>;
   kill(): Promise<void>;
@@ -59,17 +59,26 @@ export function agentOn({ host, etcd, prefix, directory }: AgentPlace): BenchAge
       const { networks } = JSON.parse(await ask(socket, "/v1/status")) as StatusAnswer;
       return networks.some(({ network, member }) => network === wanted && member !== undefined);
     },
-    planned: async () => (JSON.parse(await ask(socket, "/v1/plan")) as PlanAnswer).operations.length,
-    async events() {
-      const lines = await ask(socket, "/v1/events?recent=2000&follow=false");
-      return lines
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => JSON.parse(line));
+    async isAtRest() {
+      const { operations } = JSON.parse(await ask(socket, "/v1/plan")) as PlanAnswer;
+      const last = (await events(socket)).findLast(({ type }) => type === "converged" || wrote.has(type));
+      return operations.length === 0 && last?.type === "converged";
     },
+    events: () => events(socket),
     kill: () => daemon.end("SIGKILL"),
     log: () => readFile(log, "utf8"),
   };
+}
+
+/** Events that tell of a write. */
+export const wrote: ReadonlySet<string> = new Set(["added", "replaced", "removed", "repaired", "failed"]);
+
+async function events(socket: string): Promise<EventLine[]> {
+  const lines = await ask(socket, "/v1/events?recent=2000&follow=false");
+  return lines
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 function ask(socketPath: string, path: string): Promise<string> {

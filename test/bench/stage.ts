@@ -83,7 +83,7 @@ export async function converge({ agent }: Pick<Installation, "agent">): Promise<
   await agent.ready();
   // It is ready with what is declared; only then it joins, and has more to do.
   while (!(await agent.isMember(net))) await pause(20);
-  while ((await agent.planned()) > 0) await pause(20);
+  while (!(await agent.isAtRest())) await pause(20);
 }
 
 /** Paths under which the witness finds a host's own namespace and its network's. */

@@ -69,7 +69,7 @@ describe("status", () => {
       "host      h1, starting, up 3 min, skein 0.1.0",
       "underlay  eth0 192.0.2.1/24, mtu 1500",
       "etcd      the agent's own, unix:/e, keys below /skein/v1/",
-      "          away for 3 min: no answer; rows stay as they are",
+      "          away for 3 min: no answer; rows and names stay as they are",
     ]);
   });
 

@@ -251,6 +251,22 @@ describe("a hostile record is skipped with a reason, and all others lead to what
       [place, member("10.42.1.65")],
     ],
     [
+      "a host at our container's address",
+      "ADDRESS_TAKEN",
+      /agent address 10.42.64.98 belongs to keyspaces\/blue\/containers\/h1\/rocketchat, which is older/,
+      place,
+      host3,
+      [place, member("10.42.64.98")],
+    ],
+    [
+      "a host at another host's container's address",
+      "ADDRESS_TAKEN",
+      /belongs to keyspaces\/blue\/containers\/h2\/mongo, which is older/,
+      place,
+      host3,
+      [place, member("10.42.1.98")],
+    ],
+    [
       "a host at this host's underlay address",
       "ADDRESS_TAKEN",
       /underlay address 192.168.0.1 is this host's own/,

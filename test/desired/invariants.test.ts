@@ -96,11 +96,12 @@ describe("in any world", { timeout: 60_000 }, () => {
       for (const row of rows) {
         if (row.kind !== "link" || !row.scope.startsWith("net:")) continue;
         const net = row.scope.slice("net:".length);
-        if (row.value.type === "vxlan" && !ids.has(`guard host inet chain vxlan-${net}`)) yield `open tunnel of ${net}`;
+        const guarded = (...chains: string[]) =>
+          chains.every((name) => ids.has(`guard host inet chain ${name}-${net}`));
+        if (row.value.type === "vxlan" && !guarded("vxlan", "transit")) yield `open tunnel of ${net}`;
         if (row.value.type === "bridge" && !ids.has(`guard ${row.scope} bridge chain ports`))
           yield `open bridge of ${net}`;
-        if (row.value.type === "veth-peer" && !ids.has(`guard host inet chain forward-${net}`))
-          yield `open uplink of ${net}`;
+        if (row.value.type === "veth-peer" && !guarded("forward", "input")) yield `open uplink of ${net}`;
         const permit = (other: Row) =>
           other.kind === "guard" &&
           other.scope === row.scope &&

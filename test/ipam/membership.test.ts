@@ -33,6 +33,16 @@ test.each([
     [{ ...network, value: { ...(network.value as object), cidr: "192.168.0.0/16" } }, own, member],
     "leave",
   ],
+  [
+    "a member whose address a container had before it leaves, to join with another",
+    [network, { ...own, value: { name: "web", ip: "10.42.1.64" } }, member],
+    "leave",
+  ],
+  [
+    "a container that comes to a member's address later is none of the member's business",
+    [network, { ...own, value: { name: "web", ip: "10.42.1.64" }, created: 4n }, member],
+    "stay",
+  ],
 ])("%s", (_, ops, decision) => {
   expect(decide("blue", { world: worldOf(ops), self })).toBe(decision);
 });

@@ -63,6 +63,24 @@ test("a second agent of the name says so and writes nothing; the same one starte
   again.stop();
 });
 
+test("of two agents of one name that start at once, one has it; when it is gone the other does", async () => {
+  const client = etcd.client();
+  const claimed: string[] = [];
+  const agents = ["a", "b"].map((instance) =>
+    createRegistration({ client, host: "h1", instance, tell: () => {}, claimed: () => claimed.push(instance) }),
+  );
+  for (const [n, agent] of agents.entries()) agent.announce(at(`10.99.0.${n + 1}`));
+  await vi.waitFor(() => expect(claimed).toHaveLength(1));
+  const first = agents[claimed[0] === "a" ? 0 : 1];
+  const second = agents[claimed[0] === "a" ? 1 : 0];
+  await vi.waitFor(async () => expect(await client.get("hosts/h1")).toBeDefined());
+  expect([first?.isClaimed(), second?.isClaimed()]).toEqual([true, false]);
+  first?.stop();
+  await client.remove("alive/h1");
+  await vi.waitFor(() => expect(second?.isClaimed()).toBe(true), { timeout: 10_000 });
+  second?.stop();
+});
+
 test("the instance is made once and read again", () => {
   const state = mkdtempSync(join(tmpdir(), "skein-instance-"));
   try {

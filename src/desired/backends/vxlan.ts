@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { forwarding } from "../forwarding.ts";
 import { inside } from "../names.ts";
 import type { Nft, Row } from "../rows.ts";
 import type { Backend } from "./backend.ts";
@@ -32,6 +33,7 @@ export const vxlan: Backend = {
         value: { type: "vxlan", vni, local: self.underlay.address, port, mac: me.value.mac, mtu, up: true },
         because,
       },
+      forwarding(scope, inside.tunnel, because),
     ];
 
     function chain(name: string, hook: "input" | "forward", rules: string[]): Row {

@@ -105,7 +105,7 @@ async function storm({ lab }: Stage, { host, client, agent }: Installation): Pro
       );
       await transact(client, writes);
     }
-    while ((await agent.planned()) > 0) await pause(20);
+    while (!(await agent.isAtRest())) await pause(20);
     return performance.now() - begun;
   }
 }

@@ -3,7 +3,7 @@ import { fromNumber, toNumber } from "../../../src/model/address.ts";
 import { type Figure, type Row, rounded, spread } from "../figure.ts";
 import { converge, type Installation, install, onStage, type Stage } from "../stage.ts";
 import { containerWrite, net, peerAt, write } from "../world.ts";
-import { answering, type Load, load, writeQuestions } from "./load.ts";
+import { answering, fullName, type Load, load, writeQuestions } from "./load.ts";
 import { type Names, peers, pin, type Server, serverCore } from "./servers.ts";
 
 /** Names, spread over so many hosts. */
@@ -24,7 +24,7 @@ async function measure(stage: Stage): Promise<Figure[]> {
   const names = await declareNames(installation);
   const own: Server = { name: "skein", address: "169.254.169.250", domain: names.domain, end: async () => {} };
   const client = installation.host.in("own0");
-  await answering(client, own, `n${count - 1}.${names.domain}`);
+  await answering(client, own, fullName(`n${count - 1}`, names.domain));
   const servers = { skein: async () => own, ...peers };
   const loads = new Map<string, { full: Load[]; steady: Load[] }>();
   for (let round = 0; round < rounds; round++) {
@@ -41,7 +41,7 @@ async function measure(stage: Stage): Promise<Figure[]> {
         names.entries.map(([name]) => name),
         server.domain,
       );
-      await answering(client, server, `n${count - 1}.${server.domain}`);
+      await answering(client, server, fullName(`n${count - 1}`, server.domain));
       const found = loads.get(name) ?? { full: [], steady: [] };
       found.full.push(await load(client, server, questions, { seconds }));
       found.steady.push(await load(client, server, questions, { seconds, rate, isDetailed: true }));
