@@ -2,7 +2,7 @@ import { decode, type Rejection } from "../model/decode.ts";
 import type { RecordKey } from "../model/keys.ts";
 import { type Change, emptyWorld, put, removeKey, type World } from "../model/world.ts";
 import type { Derived, Self, Skip } from "./inputs.ts";
-import { affected, allUnits, derive, networkOf, type UnitId } from "./units.ts";
+import { affected, allUnits, attachmentsOf, derive, networkOf, type UnitId } from "./units.ts";
 
 /** A record as it came from the store. */
 export type News =
@@ -38,6 +38,7 @@ export interface Declared {
   /** This host's own facts changed; answers every unit, since all may depend on them. */
   become(self: Self): Iterable<UnitId>;
   self(): Self;
+  /** Every unit, some twice. */
   all(): Iterable<UnitId>;
 }
 
@@ -89,7 +90,10 @@ export function createDeclared(initial: Self): Declared {
       return allUnits(world);
     },
     self: () => self,
-    all: () => allUnits(world),
+    *all() {
+      yield* attachmentsOf(world, self.host);
+      yield* allUnits(world);
+    },
   };
 }
 

@@ -31,6 +31,13 @@ export function* allUnits(world: World): Generator<UnitId> {
   for (const net of nets) yield* unitsOf(net, world);
 }
 
+/** What attaches namespaces on this host, the oldest record first: of two names of one namespace the first to come has it. */
+export function* attachmentsOf(world: World, host: string): Generator<UnitId> {
+  const netns = world.byNetns.get(host);
+  const entries = [...(netns?.keys() ?? [])].flatMap((path) => claimants(netns, path));
+  for (const entry of entries.sort((a, b) => (a.created < b.created ? -1 : 1))) yield unitOfKey(entry);
+}
+
 export function* unitsOf(net: string, world: World): Generator<UnitId> {
   yield `network ${net}`;
   const keyspace = world.keyspaces.get(net);

@@ -47,7 +47,8 @@ export type KernelEvent =
  * comes later. So the last event of an object is never older than an answer that came before it.
  *
  * The first call into a scope opens it (sockets, event groups); a path that comes to name another namespace is opened
- * anew by itself. Failures of a scope: `NETNS_MISSING`, `NETNS_FORBIDDEN`, both `next: "wait"`.
+ * anew by itself. Failures of a scope, all `next: "wait"`: `NETNS_MISSING`, `NETNS_FORBIDDEN`, and `NETNS_TAKEN` where another
+ * path leads to the same namespace and was opened first.
  */
 export interface Kernel {
   readonly events$: Observable<KernelEvent>;

@@ -86,8 +86,9 @@ export function openScopes(
     const known = scopes.get(scope);
     if (!known) return open(scope);
     if (known.path === undefined) return known as OpenScope;
-    if (known.identity === identityOf(known.path)) return known.state === "open" ? known : known.failure;
-    return reopen(scope, known);
+    if (known.identity !== identityOf(known.path)) return reopen(scope, known);
+    if (isFree(scope, known)) return open(scope);
+    return known.state === "open" ? known : known.failure;
   }
 
   function reopen(scope: Scope, known: OpenScope | ClosedScope): OpenScope | Failure {
@@ -107,6 +108,9 @@ export function openScopes(
     try {
       const namespace = openNamespace(scope, path);
       fds.push(namespace);
+      const identity = identityText(fstatSync(namespace));
+      const other = otherName(scope, identity);
+      if (other !== undefined) throw taken(scope, other);
       const listen = (protocol: number, groups: readonly number[]) => {
         const fd = io.open(protocol, groups);
         fds.push(fd);
@@ -122,7 +126,6 @@ export function openScopes(
             : [{ fd: listen(c.NETLINK_NETFILTER, nftablesGroups), protocol: "nftables" as const }]),
         ],
       }));
-      const identity = identityText(fstatSync(namespace));
       const opened: OpenScope = { state: "open", scope, identity, namespace, ...sockets, ...(path && { path }) };
       scopes.set(scope, opened);
       return opened;
@@ -133,6 +136,23 @@ export function openScopes(
         scopes.set(scope, { state: "closed", path, failure, identity: identityOf(path) });
       return failure;
     }
+  }
+
+  /** Whether the other name that was in its way is gone. */
+  function isFree(scope: Scope, known: OpenScope | ClosedScope): boolean {
+    const isTaken = known.state === "closed" && known.failure.code === "NETNS_TAKEN";
+    return isTaken && otherName(scope, known.identity) === undefined;
+  }
+
+  /** Where a container's namespace is open already. Two scopes of one would each set right what the other wants. */
+  function otherName(scope: Scope, identity: string | undefined): string | undefined {
+    if (!scope.startsWith("at:")) return undefined;
+    for (const other of all()) {
+      if (other.scope === scope || !other.scope.startsWith("at:") || other.identity !== identity) continue;
+      // A name that has led there until a moment ago is none.
+      if (other.path !== undefined && identityOf(other.path) === identity) return other.path;
+    }
+    return undefined;
   }
 
   function openNamespace(scope: Scope, path: string | undefined): number {
@@ -160,13 +180,20 @@ export function openScopes(
   function sweep(): void {
     for (const [scope, known] of [...scopes]) {
       if (known.path !== undefined && known.identity !== identityOf(known.path)) reopen(scope, known);
+      else if (isFree(scope, known)) {
+        // Several names may have waited, some of them wanted no more: who asks first has it.
+        scopes.delete(scope);
+        tell({ type: "appeared", scope });
+      }
     }
   }
 
   function forget(scope: Scope): void {
     const known = scopes.get(scope);
     scopes.delete(scope);
-    if (known?.state === "open") close(known);
+    if (known?.state !== "open") return;
+    close(known);
+    sweep();
   }
 
   function* all(): Iterable<OpenScope> {
@@ -201,7 +228,13 @@ function identityText({ dev, ino }: { dev: number; ino: number }): string {
   return `${dev}:${ino}`;
 }
 
+function taken(scope: Scope, other: string): ScopeFailure {
+  const message = `Cannot open namespace ${pathOf(scope)}: expected one of its own, got another name of ${other}`;
+  return new ScopeFailure({ code: "NETNS_TAKEN", message, next: "wait" });
+}
+
 function failureOf(scope: Scope, error: unknown): Failure {
+  if (error instanceof ScopeFailure) return error.failure;
   if (error instanceof NamespaceError) return { code: error.code, message: error.message, next: "wait" };
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) throw error;

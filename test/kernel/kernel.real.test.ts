@@ -191,6 +191,27 @@ describe("a container's namespace is refused", () => {
     run("umount", path);
   });
 
+  test("while it is open by another name, and taken by who asks first when that name is let go", async () => {
+    const container = freshContainer();
+    const [link, mount] = [`${container.path}-l`, `${container.path}-m`] as const;
+    onTestFinished(() => {
+      spawnSync("umount", ["--lazy", mount]);
+      for (const path of [link, mount]) rmSync(path, { force: true });
+    });
+    symlinkSync(container.path, link);
+    mountOn(container.path, mount);
+    expect(await linkNames(container.scope)).toEqual(["lo"]);
+    for (const path of [link, mount]) expect(await linkNames(`at:${path}`)).toBe("NETNS_TAKEN");
+    expect(await linkNames(container.scope)).toEqual(["lo"]);
+
+    const appeared = nextEvent(({ type, scope }) => type === "appeared" && scope === `at:${mount}`);
+    await kernel.forget(container.scope);
+    await appeared;
+    expect(await linkNames(`at:${mount}`)).toEqual(["lo"]);
+    for (const path of [link, container.path]) expect(await linkNames(`at:${path}`)).toBe("NETNS_TAKEN");
+    await kernel.forget(`at:${mount}`);
+  });
+
   function mountOn(source: string, path: string): void {
     writeFileSync(path, "");
     run("mount", "--bind", source, path);

@@ -10,7 +10,7 @@ import { type Names, peers, pin, type Server, serverCore } from "./servers.ts";
 const count = 10_000;
 const hosts = 100;
 const seconds = 5;
-/** Each is measured so often, in turn; the median counts. */
+/** Each is measured so often, in turn; the best counts, since all that others do on the machine only takes away. */
 const rounds = 3;
 /** Far from what any of them can do, so that what is measured is an answer and not a queue. */
 const rate = 5_000;
@@ -68,7 +68,7 @@ async function declareNames({ client }: Installation): Promise<Names> {
 type Loads = ReadonlyMap<string, { full: Load[]; steady: Load[] }>;
 
 function rateFigure(loads: Loads): Figure {
-  const rates = new Map([...loads].map(([name, { full }]) => [name, spread(full.map((one) => one.perSecond)).p50]));
+  const rates = new Map([...loads].map(([name, { full }]) => [name, Math.max(...full.map((one) => one.perSecond))]));
   const of = (name: string) => rates.get(name) ?? Number.NaN;
   const lost = [...loads].map(([name, { full }]) => `${name} ${full.reduce((sum, one) => sum + one.lost, 0)}`);
   return {
@@ -78,7 +78,7 @@ function rateFigure(loads: Loads): Figure {
     floor: of("aardvark-dns"),
     reach: ">= 1.0 x aardvark-dns, >= 0.7 x dnsmasq",
     holds: of("skein") >= of("aardvark-dns") && of("skein") >= 0.7 * of("dnsmasq"),
-    note: `${[...rates].map(([name, value]) => `${name} ${value.toFixed(0)}`).join(", ")}; lost: ${lost.join(", ")}; median of ${rounds} runs of ${seconds} s, in turn`,
+    note: `${[...rates].map(([name, value]) => `${name} ${value.toFixed(0)}`).join(", ")}; lost: ${lost.join(", ")}; best of ${rounds} runs of ${seconds} s, in turn`,
   };
 }
 
