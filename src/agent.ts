@@ -8,7 +8,7 @@ import { createFlow, ofNetwork } from "./flow.ts";
 import { createAddresses } from "./ipam/addresses.ts";
 import { check } from "./ipam/check.ts";
 import { createCollection } from "./ipam/collection.ts";
-import { createMembership, leaveNetwork } from "./ipam/membership.ts";
+import { createMembership, decide, leaveNetwork } from "./ipam/membership.ts";
 import { removeHost } from "./ipam/remove-host.ts";
 import { usageOf } from "./ipam/usage.ts";
 import { openDrivers } from "./kernel/drivers.ts";
@@ -115,7 +115,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => engine.braked() !== undefined || addresses.pending(net) || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || isUnderWay(net) || failuresOf(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -218,6 +218,11 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
 
   function failuresOf(net: string) {
     return engine.failures().filter(({ units }) => units.some(ofNetwork(net)));
+  }
+
+  /** Rows will follow from what this host itself is about to write: its membership, an address. */
+  function isUnderWay(net: string): boolean {
+    return decide(net, { world, self: declared.self() }) === "join" || addresses.pending(net);
   }
 
   /** A network is seen as far as the least of what bears on it. */
