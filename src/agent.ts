@@ -1,11 +1,16 @@
 import { filter, Subject } from "rxjs";
 import type { Config } from "./config.ts";
 import { createDeclared, skippedOf } from "./desired/declared.ts";
-import type { Self, Underlay } from "./desired/inputs.ts";
+import type { Self, Skip, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createNames } from "./dns/names.ts";
 import { createFlow, ofNetwork } from "./flow.ts";
-import { createMembership, leaveNetwork } from "./ipam/membership.ts";
+import { createAddresses } from "./ipam/addresses.ts";
+import { check } from "./ipam/check.ts";
+import { createCollection } from "./ipam/collection.ts";
+import { createMembership, decide, leaveNetwork } from "./ipam/membership.ts";
+import { removeHost } from "./ipam/remove-host.ts";
+import { usageOf } from "./ipam/usage.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
@@ -21,6 +26,7 @@ import { waitForNetwork } from "./observe/wait.ts";
 import { createEngine } from "./reconcile/start.ts";
 import { protectedRanges } from "./runtime/protected.ts";
 import { createRegistration, readInstance } from "./runtime/registration.ts";
+import { campaign } from "./store/leadership.ts";
 import { openEtcd } from "./store/open.ts";
 import { watchWorld } from "./store/world-watch.ts";
 import { version } from "./version.ts";
@@ -68,7 +74,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell,
     claimed() {
       // What is not known of the world yet is not to be taken for absent.
-      if (started) membership.review(world.networks.keys());
+      if (started) {
+        membership.review(world.networks.keys());
+        addresses.review(world.networks.keys());
+      }
       publisher.touch();
     },
   });
@@ -78,6 +87,23 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell,
     lingerMs: config.linger * 1000,
     mayWrite: registration.isClaimed,
+  });
+  const addresses = createAddresses({
+    client,
+    inputs: () => ({ world, self: declared.self() }),
+    tell,
+    mayWrite: registration.isClaimed,
+  });
+  const leadership = campaign({ client, key: keyOf({ type: "leader", of: "ipam" }), value: host, ttlSeconds: 30 });
+  const collection = createCollection({
+    client,
+    world,
+    leadership,
+    alive: () => aliveHosts(client),
+    tell,
+    everyMs: config.sweep * 1000,
+    graceMs: config.sweep * 2000,
+    ...(config.forgetHosts !== undefined && { forgetMs: config.forgetHosts * 1000 }),
   });
   const names = createNames({
     world,
@@ -89,7 +115,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const convergence = createConvergence({
     observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => engine.braked() !== undefined || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || isUnderWay(net) || failuresOf(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -101,6 +127,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     changed(nets, hosts) {
       if (hosts.has(host)) registration.announce(underlay.now());
       membership.review(nets);
+      addresses.review(nets);
       convergence.review();
     },
     async complete() {
@@ -108,6 +135,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       await engine.start(await scopesOf());
       started = true;
       membership.review(world.networks.keys());
+      addresses.start();
       await engine.settled();
       ready = true;
       convergence.review();
@@ -129,14 +157,25 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     plan: () => engine.plan(),
     alive: () => aliveHosts(client),
     release: () => engine.release(),
+    async usage(net) {
+      const nets = net === undefined ? [...world.networks.keys()].sort() : [net];
+      return (await Promise.all(nets.map((name) => usageOf(client, world, name)))).flatMap((usage) => usage ?? []);
+    },
+    check: (net, repair, signal) => check({ client, world, ...(net !== undefined && { net }), repair, signal }),
+    removeHost: (name) => removeHost(client, world, name),
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
   const publisher = createPublisher({ view, client, tell, mayWrite: registration.isClaimed });
 
   const subscriptions = [
-    events$.pipe(filter(({ type }) => type === "converged")).subscribe(() => convergence.review()),
-    watch.batches$.subscribe(flow.take),
+    events$
+      .pipe(filter(({ type }) => type === "converged" || type === "skipped"))
+      .subscribe(() => convergence.review()),
+    watch.batches$.subscribe((batch) => {
+      flow.take(batch);
+      addresses.take(batch.events);
+    }),
     underlay.changes$.subscribe(move),
   ];
   registration.announce(underlay.now());
@@ -173,12 +212,17 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       rows: flow.rowsOf(net),
       ...(member && network && { names: { domain: domainOf(net, network.value), serving: names.isServing(net) } }),
       failed: failuresOf(net),
-      skipped: skippedOf(net, declared.skipped),
+      skipped: withTroubles(skippedOf(net, declared.skipped), addresses.troubles(net)),
     };
   }
 
   function failuresOf(net: string) {
     return engine.failures().filter(({ units }) => units.some(ofNetwork(net)));
+  }
+
+  /** Rows will follow from what this host itself is about to write: its membership, an address. */
+  function isUnderWay(net: string): boolean {
+    return decide(net, { world, self: declared.self() }) === "join" || addresses.pending(net);
   }
 
   /** A network is seen as far as the least of what bears on it. */
@@ -202,6 +246,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     ready = false;
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
+    addresses.stop();
     registration.stop();
     // A container leaves DNS before its rows go.
     await names.stop();
@@ -221,6 +266,9 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   async function stop(): Promise<void> {
     for (const subscription of subscriptions) subscription.unsubscribe();
     membership.stop();
+    addresses.stop();
+    collection.stop();
+    await leadership.stop();
     registration.stop();
     publisher.stop();
     await engine.stop();
@@ -228,4 +276,10 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     await open.disposeAsync();
     events$.complete();
   }
+}
+
+/** What is known better of a record takes the place of what derivation says. */
+function withTroubles(skipped: readonly Skip[], troubles: readonly Skip[]): Skip[] {
+  const known = new Map(troubles.map((trouble) => [trouble.key, trouble]));
+  return skipped.map((skip) => known.get(skip.key) ?? skip);
 }

@@ -61,6 +61,12 @@ export const configSchema = z
       .min(0)
       .default(60)
       .meta({ description: "Seconds that the host stays in a network after its last container there went" }),
+    sweep: z.number().min(0.1).default(30).meta({
+      description: "Seconds between looks for addresses that nobody has; what is collected was seen for twice as long",
+    }),
+    forgetHosts: z.number().min(1).exactOptional().meta({
+      description: "Seconds after which a host whose agent is away is removed. Absent: only by skein host remove",
+    }),
     log: z.enum(["error", "warn", "info", "debug"]).default("info"),
   })
   .meta({ id: "config", description: "Configuration of skein agent" });

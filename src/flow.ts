@@ -11,7 +11,7 @@ import type { Batch, WorldWatch } from "./store/world-watch.ts";
 
 export interface FlowOptions {
   declared: Declared;
-  engine: Engine;
+  engine: Pick<Engine, "wish" | "doubt" | "partial">;
   watch: WorldWatch;
   tell: Tell;
   /** What the world has taken in, before anything is wished for it. */

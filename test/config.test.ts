@@ -30,6 +30,7 @@ describe("configuration", () => {
       netnsDirectories: ["/run/netns"],
       resolvConf: "/etc/resolv.conf",
       linger: 60,
+      sweep: 30,
       log: "info",
     });
   });

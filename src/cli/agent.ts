@@ -43,6 +43,18 @@ export function addAgent(program: Command): void {
         seconds,
       ),
     )
+    .addOption(
+      flag("--sweep <duration>", "time between looks for addresses nobody has (default: 30s)", "SWEEP").argParser(
+        seconds,
+      ),
+    )
+    .addOption(
+      flag(
+        "--forget-hosts <duration>",
+        "remove a host whose agent is away for so long (default: never)",
+        "FORGET_HOSTS",
+      ).argParser(seconds),
+    )
     .addOption(flag("--log <level>", "error, warn, info or debug (default: info)", "LOG"))
     .addOption(flag("--config <file>", "a JSON file with any of these, see deploy/agent.json", "CONFIG"))
     .action(async (_options, command: Command) => {

@@ -49,6 +49,7 @@ const say: Say = {
   admitted: ({ record }) => [" ", `${record} is fine now`],
   joined: ({ network, why }) => [" ", `joined network ${network}: ${why}`],
   left: ({ network, why }) => [" ", `left network ${network}: ${why}`],
+  collected: ({ record, why }) => [" ", `took back ${record}: ${why}`],
   stale: ({ keys, why }) => ["!", `etcd does not tell of ${keys}: ${why}`, "yellow"],
   fresh: ({ keys, staleMs }) => [" ", `etcd tells of ${keys} again, after ${duration(staleMs)}`],
   doubt: ({ keys, why }) => ["!", `records of ${keys} may have gone unseen: ${why}`, "yellow"],

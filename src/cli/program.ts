@@ -3,6 +3,8 @@ import { version } from "../version.ts";
 import { addAgent } from "./agent.ts";
 import { addEvents } from "./events.ts";
 import { CliError, exit } from "./exit.ts";
+import { addHost } from "./host.ts";
+import { addIpam } from "./ipam.ts";
 import { addLeave, addRelease } from "./leave.ts";
 import { addLists } from "./lists.ts";
 import { addPlan } from "./plan.ts";
@@ -57,6 +59,8 @@ function createProgram(): Command {
   addPlan(program);
   addWait(program);
   addLists(program);
+  addIpam(program);
+  addHost(program);
   addRelease(program);
   addLeave(program);
   return program;

@@ -24,7 +24,7 @@ export function endpoint(net: string, host: string, id: string, inputs: Inputs):
     const context = contextOf(net, inputs);
     return context === undefined ? nothing : remote(context, entry, ip);
   }
-  if (ip === undefined) return skip(entry, "ADDRESS_MISSING", "the record names no ip");
+  if (ip === undefined) return skip(entry, "ADDRESS_MISSING", "it has no address yet");
   if (network === undefined) return skip(entry, "NETWORK_UNKNOWN", `there is no record networks/${net}`);
   const context = contextOf(net, inputs);
   return context === undefined ? nothing : local(context, entry, ip);

@@ -1,4 +1,5 @@
 import { type Cidr, firstOf, overlaps, prefixLength } from "../model/address.ts";
+import { isConfirmed } from "../model/block.ts";
 import { agentAt, claimsOf, olderOwner, oldest } from "../model/claims.ts";
 import type { RecordKey } from "../model/keys.ts";
 import type { Keyspace } from "../model/world.ts";
@@ -20,11 +21,12 @@ export function peer(net: string, host: string, inputs: Inputs): Derived {
   return { rows: [...context.backend.peer(context, found), ...routes] };
 }
 
-/** The blocks that lead to a host. */
+/** The confirmed blocks that lead to a host. */
 export function blocksOf({ keyspace, network }: Context, host: string): { prefix: Cidr; key: RecordKey }[] {
   return [...(keyspace.blocksByHost.get(host) ?? [])].flatMap((prefix) => {
     const block = keyspace.blocks.get(prefix);
-    if (!block || !isPartOf(network.cidr, prefix) || movedAway(keyspace, prefix, host)) return [];
+    if (!block || !isConfirmed(block.value) || !isPartOf(network.cidr, prefix) || movedAway(keyspace, prefix, host))
+      return [];
     return { prefix, key: block.key };
   });
 }

@@ -1,72 +1,67 @@
 import { isPartOf } from "../desired/peer.ts";
-import { type Cidr, firstOf, fromNumber, type Ip, lastOf, prefixLength, sizeOf, toNumber } from "../model/address.ts";
-import { blockLengthOf, gatewayOf, type Network } from "../model/network.ts";
+import {
+  type Cidr,
+  contains,
+  firstOf,
+  fromNumber,
+  type Ip,
+  overlaps,
+  prefixLength,
+  sizeOf,
+  toNumber,
+} from "../model/address.ts";
+import { blockLengthOf, isAssignable, type Network } from "../model/network.ts";
 import type { Keyspace } from "../model/world.ts";
 
-/** The block and agent address that a host takes on joining a network. */
-export interface Place {
-  block: Cidr;
-  /** Whether the host held the block already. */
-  held: boolean;
-  address: Ip;
+/** What choosing a block looks at. */
+export interface Ground {
+  network: Network;
+  /** Blocks of whatever length that some host has or has asked for. */
+  taken: readonly Cidr[];
+  /** Of the records, where there are any: addresses that containers and agents have. */
+  keyspace: Pick<Keyspace, "byIp" | "byAgent"> | undefined;
+  /** Any 32-bit number, the same for every start of a host: a thousand that start at once must not ask for the same. */
+  seed: number;
 }
 
 /**
- * A place for a host in a network: a block it holds already, else a free one, beginning at a point its name decides, so
- * that a thousand hosts starting at once do not all ask for the same. Blocks in which somebody declared addresses by
- * hand are taken last. `undefined` where the network is full.
- *
- * @param seed any 32-bit number, the same for every start of this host.
+ * A block that nobody has and that has an address to give, beginning at a point that the seed decides. Blocks in which
+ * somebody declared addresses by hand are taken last. `undefined` where the network has none left.
  */
-export function choosePlace(
-  network: Network,
-  keyspace: Keyspace | undefined,
-  host: string,
-  seed: number,
-): Place | undefined {
-  for (const block of [...(keyspace?.blocksByHost.get(host) ?? [])].sort()) {
-    // Of before the network's range changed, or made by hand: every host would refuse an address from it.
-    if (!isPartOf(network.cidr, block)) continue;
-    const address = freeAddress(network, keyspace, block);
-    if (address) return { block, held: true, address };
-  }
+export function chooseBlock({ network, taken, keyspace, seed }: Ground): Cidr | undefined {
   const length = blockLengthOf(network);
+  const same = new Set(taken);
+  // Of before the network's range changed, or made by hand: what is no part of the network fills nothing of it.
+  const others = taken.filter((prefix) => prefixLength(prefix) !== length && isPartOf(network.cidr, prefix));
   const count = 2 ** (length - prefixLength(network.cidr));
-  let crowded: Place | undefined;
+  let crowded: Cidr | undefined;
   for (let i = 0; i < count; i++) {
     const block = nthBlock(network.cidr, length, (seed + i) % count);
-    if (keyspace && coveredBy(keyspace, block, network.cidr)) continue;
-    const address = freeAddress(network, keyspace, block);
-    if (address === undefined) continue;
-    if (!keyspace || !hasClaims(keyspace, block)) return { block, held: false, address };
-    crowded ??= { block, held: false, address };
+    if (same.has(block) || others.some((other) => overlaps(other, block))) continue;
+    const empty = !keyspace || isEmpty(keyspace, block);
+    if (!empty && crowded !== undefined) continue;
+    if (!hasRoom(network, keyspace, block)) continue;
+    if (empty) return block;
+    crowded = block;
   }
   return crowded;
 }
 
-/** The first address of the block that may be an agent's: not the network's, the gateway's, the broadcast's or a container's. */
-function freeAddress(network: Network, keyspace: Keyspace | undefined, block: Cidr): Ip | undefined {
-  const never = new Set([firstOf(network.cidr), gatewayOf(network), lastOf(network.cidr)]);
-  for (const ip of addressesOf(block)) {
-    if (!never.has(ip) && !keyspace?.byIp.has(ip) && !keyspace?.byAgent.has(ip)) return ip;
-  }
-  return undefined;
+/** Whether some record has the address. */
+export function isInUse(keyspace: Ground["keyspace"], ip: Ip): boolean {
+  return keyspace !== undefined && (keyspace.byIp.has(ip) || keyspace.byAgent.has(ip));
 }
 
-function hasClaims({ byIp }: Keyspace, block: Cidr): boolean {
-  for (const ip of addressesOf(block)) if (byIp.has(ip)) return true;
+function hasRoom(network: Network, keyspace: Ground["keyspace"], block: Cidr): boolean {
+  for (const ip of addressesOf(block)) if (isAssignable(network, ip) && !isInUse(keyspace, ip)) return true;
   return false;
 }
 
-/** Whether some block of the network, of whatever length, holds addresses of this one. */
-function coveredBy({ blocks, blockLengths }: Keyspace, block: Cidr, whole: Cidr): boolean {
-  if (blocks.has(block)) return true;
-  if (blockLengths.size === 1 && blockLengths.has(prefixLength(block))) return false;
-  const [first, last] = [toNumber(firstOf(block)), toNumber(lastOf(block))];
-  for (const other of blocks.keys()) {
-    if (toNumber(firstOf(other)) <= last && toNumber(lastOf(other)) >= first && isPartOf(whole, other)) return true;
-  }
-  return false;
+/** By walking the block or the records, whichever is shorter. */
+function isEmpty({ byIp }: NonNullable<Ground["keyspace"]>, block: Cidr): boolean {
+  if (sizeOf(block) > byIp.size) return ![...byIp.keys()].some((ip) => contains(block, ip));
+  for (const ip of addressesOf(block)) if (byIp.has(ip)) return false;
+  return true;
 }
 
 function nthBlock(cidr: Cidr, length: number, n: number): Cidr {

@@ -1,15 +1,16 @@
 import { refusal, unfitMember } from "../desired/admission.ts";
 import type { Inputs } from "../desired/inputs.ts";
-import { hash32 } from "../desired/names.ts";
-import { macOf } from "../model/address.ts";
-import { blockName } from "../model/block.ts";
-import { decode } from "../model/decode.ts";
-import { keyOf, type RecordKey } from "../model/keys.ts";
+import { type Ip, macOf } from "../model/address.ts";
+import { blockName, isConfirmed } from "../model/block.ts";
+import { decodeClaim, heldBy, resting, sameOwner } from "../model/claim.ts";
+import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
-import type { Stored } from "../store/stored.ts";
-import { type Commit, maxWrites, type Write } from "../store/transaction.ts";
-import { choosePlace } from "./choice.ts";
+import { type Expectation, maxWrites, type Write } from "../store/transaction.ts";
+import { confirmed } from "./blocks.ts";
+import { claimKey } from "./claim-store.ts";
+import { choosePlace } from "./place.ts";
+import { standing } from "./standing.ts";
 
 export interface MembershipOptions {
   client: Client;
@@ -102,27 +103,35 @@ export function createMembership({
   }
 
   async function join(net: string): Promise<boolean> {
-    const { world, self } = inputs();
-    const network = world.networks.get(net);
+    const network = inputs().world.networks.get(net)?.value;
     if (network === undefined) return true;
-    const place = choosePlace(network.value, world.keyspaces.get(net), self.host, hash32(self.host));
-    if (place === undefined)
-      throw new Error(`expected a free block in ${network.value.cidr}, got none: every block has a host`);
-    const memberKey = keyOf({ type: "member", net, host: self.host });
-    const blockKey = keyOf({ type: "block", net, block: blockName(place.block) });
-    const member = { address: place.address, mac: macOf(place.address, "0e") };
-    const writes: Write[] = [{ type: "put", key: memberKey, value: JSON.stringify(member) }];
-    if (!place.held) writes.push({ type: "put", key: blockKey, value: JSON.stringify({ host: self.host }) });
-    const expected = place.held ? [memberKey] : [memberKey, blockKey];
-    const { done } = await claim(client, expected, writes);
-    if (done) tell({ type: "joined", net, why: `agent address ${place.address}, block ${place.block}` });
+    const { host } = inputs().self;
+    const memberKey = keyOf({ type: "member", net, host });
+    const before = await standing(client, memberKey);
+    // Joined a moment ago, and the world has not told yet: a second place must not be asked for.
+    if (before === "record") return false;
+    const place = await choosePlace(client, net, network, inputs);
+    if (place === undefined) return false;
+    const { block, address } = place;
+    const key = claimKey(net, address.ip);
+    const member = { address: address.ip, mac: macOf(address.ip, "0e") };
+    const expected: Expectation[] = [
+      { key: memberKey, at: before },
+      { key: block.key, at: block.revision },
+      { key, at: address.at },
+    ];
+    const { done } = await client.commit(expected, [
+      { type: "put", key: memberKey, value: JSON.stringify(member) },
+      { type: "put", key, value: JSON.stringify(heldBy({ host }, address.before)) },
+      ...(isConfirmed(block.block) ? [] : [{ type: "put", key: block.key, value: confirmed(host) } as const]),
+    ]);
+    if (done) tell({ type: "joined", net, why: `agent address ${address.ip}, block ${block.prefix}` });
     return done;
   }
 
   async function leave(net: string): Promise<boolean> {
-    const { world, self } = inputs();
-    await leaveNetwork(client, net, { world, self });
-    tell({ type: "left", net, why: `no container of host ${self.host} is in it` });
+    await leaveNetwork(client, net, inputs());
+    tell({ type: "left", net, why: `no container of host ${inputs().self.host} is in it` });
     return true;
   }
 
@@ -136,33 +145,37 @@ export function createMembership({
 }
 
 /**
- * Writes where nothing stands, or nothing that is a record: no host can read such a thing as its own, so without this one
- * garbled `members/<host>` would keep that host out of the network until somebody removed it.
+ * Takes this host out of a network; its agent address rests. The membership goes with the first transaction, so peers stop
+ * sending before blocks are free.
+ *
+ * @throws StoreError
  */
-async function claim(client: Pick<Client, "commit">, keys: RecordKey[], writes: Write[]): Promise<Commit> {
-  const answer = await client.commit(
-    keys.map((key) => ({ key, at: "absent" })),
-    writes,
-  );
-  if (answer.done || !answer.found.every(isNoRecord)) return answer;
-  return client.commit(
-    keys.map((key, at) => ({ key, at: answer.found[at]?.revision ?? "absent" })),
-    writes,
-  );
-}
-
-function isNoRecord(found: Stored | undefined): boolean {
-  const decoded = found && decode(found.key, found.value);
-  return decoded === undefined || "rejected" in decoded;
-}
-
-/** Takes this host out of a network. The membership goes with the first transaction, so peers stop sending before blocks are free. */
-export async function leaveNetwork(client: Pick<Client, "commit">, net: string, inputs: Inputs): Promise<void> {
+export async function leaveNetwork(client: Pick<Client, "commit" | "get">, net: string, inputs: Inputs): Promise<void> {
+  const { world, self } = inputs;
   const writes = leaveWrites(net, inputs);
+  const first = writes.splice(0, maxWrites - 1);
+  const address = world.keyspaces.get(net)?.members.get(self.host)?.value.address;
+  for (;;) {
+    const held = address && (await ownClaim(client, net, address, self.host));
+    const { done } = held
+      ? await client.commit(
+          [{ key: held.key, at: held.revision }],
+          [...first, { type: "put", key: held.key, value: JSON.stringify(resting(held.claim, Date.now())) }],
+        )
+      : await client.commit([], first);
+    if (done) break;
+  }
   for (let i = 0; i < writes.length; i += maxWrites) await client.commit([], writes.slice(i, i + maxWrites));
 }
 
-/** What takes this host out of a network: its membership, its status, its blocks. */
+async function ownClaim(client: Pick<Client, "get">, net: string, address: Ip, host: string) {
+  const found = await client.get(claimKey(net, address));
+  const claim = found && decodeClaim(found.value);
+  if (!found || claim?.state !== "held" || !sameOwner(claim.owner, { host })) return undefined;
+  return { key: found.key, revision: found.revision, claim };
+}
+
+/** What takes this host out of a network: its membership, its blocks, its status. */
 export function leaveWrites(net: string, { world, self }: Inputs): Write[] {
   const blocks = world.keyspaces.get(net)?.blocksByHost.get(self.host) ?? [];
   return [

@@ -1,5 +1,5 @@
 import { type Cidr, type Ip, type Mac, prefixLength, prefixOf } from "./address.ts";
-import type { Block } from "./block.ts";
+import { type Block, isConfirmed } from "./block.ts";
 import type { Member } from "./member.ts";
 import type { ContainerEntry, Entry, Keyspace } from "./world.ts";
 
@@ -56,13 +56,13 @@ export function olderOwner(keyspace: Keyspace, member: Entry<Member>): Container
   return owner && oldest<Entry<unknown>>([owner, member]) === owner ? owner : undefined;
 }
 
-/** The longest block that holds the address. A block as wide as the network is nobody's, and no route leads there. */
+/** The longest confirmed block that holds the address. A block as wide as the network is nobody's, and no route leads there. */
 export function blockOf(keyspace: Keyspace, ip: Ip, network: Cidr): Entry<Block> | undefined {
   let best: Entry<Block> | undefined;
   let longest = prefixLength(network);
   for (const length of keyspace.blockLengths.keys()) {
     const block = length > longest ? keyspace.blocks.get(prefixOf(ip, length)) : undefined;
-    if (block === undefined) continue;
+    if (block === undefined || !isConfirmed(block.value)) continue;
     best = block;
     longest = length;
   }

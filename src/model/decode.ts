@@ -27,7 +27,7 @@ export type Rejection = { code: "KEY" | "SIZE" | "JSON" | "SHAPE"; reason: strin
 const maxSize = 256 * 1024;
 
 /**
- * What a key and its value say. `undefined` for keys that are none of the world's (liveness, beacons, status); a
+ * What a key and its value say. `undefined` for keys that are none of the world's (liveness, beacons, claims, status); a
  * rejection, with a reason for people, for what is no record. Never throws: records are hostile until decoded.
  */
 export function decode(key: string, value: Uint8Array): Decoded | { rejected: Rejection } | undefined {
@@ -64,6 +64,8 @@ function schemaOf(path: KeyPath): z.ZodType | undefined {
       return serviceSchema;
     case "alive":
     case "beacon":
+    case "claim":
+    case "leader":
     case "status":
       return undefined;
   }

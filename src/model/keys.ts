@@ -1,4 +1,4 @@
-import type { Brand } from "./address.ts";
+import { type Brand, type Ip, isIp } from "./address.ts";
 
 /** A key below the installation's prefix, as in `networks/blue`: what rows, events and messages name as a cause. */
 export type RecordKey = Brand<"RecordKey">;
@@ -11,6 +11,8 @@ export type KeyPath =
   | { type: "member"; net: string; host: string }
   | { type: "container"; net: string; host: string; id: string }
   | { type: "block"; net: string; block: string }
+  | { type: "claim"; net: string; ip: Ip }
+  | { type: "leader"; of: string }
   | { type: "service"; net: string; stack: string; service: string }
   | { type: "beacon"; area: "networks" | "hosts" | `keyspaces/${string}` }
   | { type: "status"; net: string; host: string };
@@ -44,6 +46,10 @@ function toText(path: KeyPath): string {
       return `keyspaces/${path.net}/containers/${path.host}/${path.id}`;
     case "block":
       return `keyspaces/${path.net}/blocks/${path.block}`;
+    case "claim":
+      return `addresses/${path.net}/${path.ip}`;
+    case "leader":
+      return `leaders/${path.of}`;
     case "service":
       return `keyspaces/${path.net}/services/${path.stack}/${path.service}`;
     case "beacon":
@@ -67,11 +73,14 @@ export function parseKey(key: string): KeyPath | undefined {
     if (area === "networks") return { type: "network", net: first };
     if (area === "hosts") return { type: "host", host: first };
     if (area === "alive") return { type: "alive", host: first };
+    if (area === "leaders") return { type: "leader", of: first };
     return undefined;
   }
   if (area === "status" && third === undefined) {
     return isName(second) ? { type: "status", net: first, host: second } : undefined;
   }
+  if (area === "addresses" && third === undefined)
+    return isIp(second) ? { type: "claim", net: first, ip: second } : undefined;
   return area === "keyspaces" ? inKeyspace(first, second, third, fourth) : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Cidr, firstOf, fromNumber, type Ip, prefixLength, toNumber } from "./address.ts";
+import { type Cidr, contains, firstOf, fromNumber, type Ip, lastOf, prefixLength, toNumber } from "./address.ts";
 import { cidrSchema, hostnameSchema, ipSchema, mtuSchema, nameSchema } from "./record.ts";
 
 const vxlan = z.object({
@@ -37,6 +37,17 @@ export const networkSchema = z
     mtu: mtuSchema.optional().meta({ description: "Upper bound; the underlay's MTU less the overhead still holds" }),
     internal: z.boolean().default(false).meta({ description: "No way out of the network" }),
     hosts: z.array(nameSchema).max(10_000).optional().meta({ description: "Only these hosts take part; absent: all" }),
+    reserved: z
+      .array(cidrSchema)
+      .max(256)
+      .optional()
+      .meta({ description: "Ranges that no address is given out of; records may still name addresses there" }),
+    restSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(30)
+      .meta({ description: "How long a released address rests before it is given out again" }),
     dns: dns.optional(),
     blockLength: z.int().min(8).max(32).optional().meta({ description: "Prefix length of the blocks that hosts take" }),
   })
@@ -52,6 +63,14 @@ export function domainOf(net: string, network: Network): string {
 /** The first address after the network's own; the same on every host and for life. */
 export function gatewayOf(network: Network): Ip {
   return fromNumber(toNumber(firstOf(network.cidr)) + 1);
+}
+
+/** Whether an address may be given out: none of the network's own, the gateway's, the broadcast's or of a reserved range. */
+export function isAssignable(network: Network, address: Ip): boolean {
+  const { cidr, reserved = [] } = network;
+  if (!contains(cidr, address)) return false;
+  if (address === firstOf(cidr) || address === gatewayOf(network) || address === lastOf(cidr)) return false;
+  return !reserved.some((range) => contains(range, address));
 }
 
 /**

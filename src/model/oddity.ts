@@ -11,7 +11,7 @@ import type { Service } from "./service.ts";
 export function oddity({ path, value }: Decoded): string | undefined {
   switch (path.type) {
     case "network":
-      return oddCidr((value as Network).cidr);
+      return oddCidr((value as Network).cidr) ?? oddReserved(value as Network);
     case "host":
       return oddUnderlay((value as Host).address);
     case "member":
@@ -35,6 +35,11 @@ function oddCidr(cidr: Network["cidr"]): string | undefined {
   return taken && `cidr: expected addresses for containers, got ${cidr}: ${taken[0]} is ${taken[1]}`;
 }
 
+function oddReserved({ cidr, reserved = [] }: Network): string | undefined {
+  const stray = reserved.find((range) => !overlaps(range, cidr));
+  return stray && `reserved: expected ranges of ${cidr}, got ${stray}`;
+}
+
 /** Link-local may be an underlay; the other ranges that no network may use cannot. */
 function oddUnderlay(address: Ip): string | undefined {
   const taken = unusable.find(([prefix]) => !prefix.startsWith("169.254.") && contains(prefix, address));
@@ -55,6 +60,9 @@ function oddCname({ cname, aliases, addresses }: Service): string | undefined {
 
 /** MACs that follow from addresses belong to these: the gateway's, worn by a container, would take its neighbours' packets. */
 function oddMac({ ip, mac }: Container): string | undefined {
-  if (mac === undefined || ip === undefined || !mac.startsWith("02:53:") || mac === macOf(ip)) return undefined;
+  if (mac === undefined || !mac.startsWith("02:53:")) return undefined;
+  // An address that is given later would hardly be the one that this MAC follows from.
+  if (ip === undefined) return `mac: expected one that does not begin with 02:53 where there is no ip, got ${mac}`;
+  if (mac === macOf(ip)) return undefined;
   return `mac: expected ${macOf(ip)}, which follows from ip ${ip}, or one that does not begin with 02:53, got ${mac}`;
 }

@@ -127,6 +127,8 @@ function entryAt(world: World, path: KeyPath): Entry<unknown> | undefined {
       return world.keyspaces.get(path.net)?.services.get(`${path.stack}/${path.service}`);
     case "alive":
     case "beacon":
+    case "claim":
+    case "leader":
     case "status":
       return undefined;
   }

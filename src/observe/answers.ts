@@ -140,6 +140,56 @@ export interface ReadyAnswer {
   ready: boolean;
 }
 
+/** `GET /v1/ipam?network=NET`; counts are of addresses. */
+export interface IpamAnswer {
+  networks: readonly IpamNetwork[];
+}
+
+export interface IpamNetwork {
+  network: string;
+  cidr: string;
+  /** All that can be given out. */
+  size: number;
+  blocks: number;
+  used: number;
+  free: number;
+  /** Held outside of their host's blocks: each is a route of its own on every host. */
+  borrowed: number;
+  /** Released, and not given out again yet. */
+  resting: number;
+  hosts: readonly {
+    host: string;
+    blocks: readonly string[];
+    used: number;
+    free: number;
+    borrowed: number;
+    resting: number;
+  }[];
+}
+
+/** `POST /v1/ipam/check?network=NET&repair=true` */
+export interface IpamCheckAnswer {
+  findings: readonly IpamFinding[];
+}
+
+export interface IpamFinding {
+  type: "leak" | "double" | "unclaimed" | "outside" | "malformed" | "stray-block" | "pending-block";
+  network: string;
+  /** Where it shows. */
+  key: string;
+  reason: string;
+  repaired: boolean;
+}
+
+/** `POST /v1/hosts/remove?host=NAME&force=true` */
+export interface HostRemoveAnswer {
+  host: string;
+  containers: number;
+  addresses: number;
+  blocks: number;
+  networks: number;
+}
+
 /** `POST /v1/release` */
 export interface ReleaseAnswer {
   removals: number;

@@ -2,12 +2,13 @@ import { chmod } from "node:fs/promises";
 import { pipeline } from "node:stream";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import { z } from "zod";
-import { isName } from "../model/keys.ts";
 import { isRevision, type Revision } from "../model/revision.ts";
 import type { LeaveAnswer, ReadyAnswer, ReleaseAnswer, WaitAnswer } from "./answers.ts";
 import { eventStream } from "./event-stream.ts";
 import { Fault, faultOf } from "./fault.ts";
 import { type History, keepHistory } from "./history.ts";
+import { ipamRoutes } from "./ipam-routes.ts";
+import { name, read } from "./query.ts";
 import { whenReady } from "./ready.ts";
 import { showPlan, showStatus } from "./show-state.ts";
 import { showContainers, showHosts, showNetworks } from "./show-world.ts";
@@ -44,6 +45,7 @@ export async function openApi({ path, left }: ApiOptions): Promise<Api> {
   };
   showRoutes(app, () => look().view);
   waitRoutes(app, () => look().view);
+  ipamRoutes(app, () => look().view);
   readyRoute(app, () => shown?.view.ready() ?? false);
   eventRoute(app, () => look().history);
   app.post("/v1/leave", async (_request, reply): Promise<LeaveAnswer> => {
@@ -78,8 +80,6 @@ export async function openApi({ path, left }: ApiOptions): Promise<Api> {
 function noSchemas(): never {
   throw new Error("Cannot compile a schema: expected routes to read their questions with zod");
 }
-
-const name = z.string().refine(isName, { error: "expected a name" });
 
 function showRoutes(app: FastifyInstance, view: () => AgentView): void {
   app.get("/v1/status", () => showStatus(view()));
@@ -156,11 +156,4 @@ function endOf(reply: FastifyReply, seconds: number): AbortSignal {
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort());
   return AbortSignal.any([gone.signal, AbortSignal.timeout(seconds * 1000)]);
-}
-
-function read<T>(schema: z.ZodType<T>, query: unknown): T {
-  const parsed = schema.safeParse(query);
-  if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(": "));
-  throw new Fault(400, "QUERY", `Cannot read the question: ${faults.join("; ")}`);
 }

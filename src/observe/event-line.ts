@@ -67,6 +67,8 @@ function bodyOf(event: AgentEvent): Body {
     case "joined":
     case "left":
       return { type: event.type, network: event.net, why: event.why };
+    case "collected":
+      return { type: "collected", record: event.key, network: event.net, why: event.why };
     case "stale":
       return { ...event, since: new Date(event.since).toISOString() };
     case "fresh":

@@ -69,6 +69,7 @@ export const eventSchema = z
     line("admitted", { record: z.string() }),
     line("joined", { network: z.string(), why: z.string() }),
     line("left", { network: z.string(), why: z.string() }),
+    line("collected", { record: z.string(), network: z.string(), why: z.string() }),
     line("stale", { keys: z.string(), since: z.iso.datetime(), why: z.string() }),
     line("fresh", { keys: z.string(), staleMs: ms }),
     line("doubt", { keys: z.string(), why: z.string() }),

@@ -10,6 +10,8 @@ export type AgentEvent =
   /** A record that leads to no rows here, or does again (`skip` absent). */
   | { type: "skipped"; key: RecordKey; skip?: Skip }
   | { type: "joined" | "left"; net: string; why: string }
+  /** The collector took back an address or a block that nobody has any more. */
+  | { type: "collected"; key: RecordKey; net: string; why: string }
   /** etcd does not answer: what is there stays as it is. `since` in milliseconds of the Unix epoch. */
   | { type: "stale"; keys: string; since: number; why: string }
   | { type: "fresh"; keys: string; staleMs: number }

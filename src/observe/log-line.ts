@@ -85,6 +85,7 @@ const say: Say = {
       ? line("info", "admitted", `${key} is fine now`)
       : line("warn", `skipped ${skip.code}`, `${key} has no effect here: ${oneLine(skip.reason)}`),
   joined: ({ net, why }) => line("info", "joined", `joined network ${net}: ${why}`),
+  collected: ({ key, why }) => line("info", "collected", `took back ${key}: ${why}`),
   left: ({ net, why }) => line("info", "left", `left network ${net}: ${why}`),
   stale: ({ keys, since, why }) =>
     line(

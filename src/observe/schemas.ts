@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { blockSchema } from "../model/block.ts";
+import { claimSchema } from "../model/claim.ts";
 import { containerSchema } from "../model/container.ts";
 import { hostSchema } from "../model/host.ts";
 import { memberSchema } from "../model/member.ts";
@@ -16,6 +17,7 @@ export const published = {
   member: memberSchema,
   container: containerSchema,
   block: blockSchema,
+  claim: claimSchema,
   service: serviceSchema,
   status: statusSchema,
   event: eventSchema,

@@ -1,5 +1,8 @@
 import type { Observable } from "rxjs";
 import type { Skip, Underlay } from "../desired/inputs.ts";
+import type { Checked } from "../ipam/check.ts";
+import type { RemovedHost } from "../ipam/remove-host.ts";
+import type { NetworkUsage } from "../ipam/usage.ts";
 import type { Revision } from "../model/revision.ts";
 import type { World } from "../model/world.ts";
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
@@ -43,6 +46,12 @@ export interface AgentView {
   alive(): Promise<ReadonlySet<string>>;
   /** Lets go of what the brake holds; how many removals that is. */
   release(): number;
+  /** How addresses are used, of one network or of all; rejects with a StoreError. */
+  usage(net?: string): Promise<NetworkUsage[]>;
+  /** What is not as it should be with addresses, and after `repair` what was; rejects with a StoreError. */
+  check(net: string | undefined, repair: boolean, signal: AbortSignal): Promise<Checked[]>;
+  /** Removes another host that is gone for good; rejects with a StoreError. */
+  removeHost(host: string): Promise<RemovedHost>;
   /** Removes every row and record of this host's, then ends the agent. */
   leave(): Promise<void>;
   /**

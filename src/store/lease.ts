@@ -91,7 +91,7 @@ async function place(client: Client, key: string, value: string | Buffer, lease:
 }
 
 /** One keep-alive on a stream of its own, which needs no watching over. @returns false when the lease is gone */
-async function renew(client: Client, lease: string): Promise<boolean> {
+export async function renew(client: Client, lease: string): Promise<boolean> {
   const stream = await client.etcd.leaseClient.leaseKeepAlive();
   const { promise, resolve, reject } = Promise.withResolvers<ILeaseKeepAliveResponse>();
   const silence = new StoreError("unavailable", `Cannot renew lease ${lease}: expected an answer within 3 s, got none`);

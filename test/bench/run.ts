@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { availableParallelism, loadavg, release } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
+import { addresses } from "./addresses.ts";
 import { adoption } from "./adoption.ts";
 import { nameFreshness } from "./dns/freshness.ts";
 import { nameThroughput } from "./dns/throughput.ts";
@@ -28,6 +29,7 @@ const rows: readonly Row[] = [
   adoption,
   repair,
   slowRepair,
+  addresses,
   memory,
   nameThroughput,
   nameFreshness,

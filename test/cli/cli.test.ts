@@ -190,6 +190,7 @@ describe("events", () => {
         networks/red is fine now
         joined network blue: containers/h1/rocketchat came
         left network blue: its last container went 60 s ago
+        took back addresses/blue/10.42.64.70: keyspaces/blue/containers/h1/app does not have it
       ! etcd does not tell of networks/: no answer
         etcd tells of networks/ again, after 4.2 s
       ! records of keyspaces/blue/ may have gone unseen: etcd went back to revision 900

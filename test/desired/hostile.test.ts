@@ -110,7 +110,13 @@ describe("a hostile record is skipped with a reason, and all others lead to what
       "keyspaces/green/containers/h1/x",
       ["keyspaces/green/containers/h1/x", container("10.99.0.2", "/run/netns/x")],
     ],
-    ["a container without address", "ADDRESS_MISSING", /names no ip/, id, [id, container(undefined, "/run/netns/x")]],
+    [
+      "a container without address",
+      "ADDRESS_MISSING",
+      /no address yet/,
+      id,
+      [id, container(undefined, "/run/netns/x")],
+    ],
     [
       "the network's address",
       "ADDRESS_RESERVED",
@@ -290,6 +296,10 @@ describe("a hostile record is skipped with a reason, and all others lead to what
     ["a block outside the network", ["keyspaces/blue/blocks/192.168.0.0-24", { host: "h2" }]],
     ["a host-gw block over the underlay", ["keyspaces/gray/blocks/192.168.0.0-24", { host: "h2" }]],
     ["a block of a host that is no member", ["keyspaces/blue/blocks/10.42.7.0-26", { host: "h7" }]],
+    [
+      "a block that was asked for and not taken",
+      ["keyspaces/blue/blocks/10.42.7.0-26", { host: "h2", state: "pending" }],
+    ],
     ["another host's block of our container's one address", ["keyspaces/blue/blocks/10.42.64.98-32", { host: "h2" }]],
     ["our block of another host's one address", ["keyspaces/red/blocks/10.42.9.9-32", { host: "h1" }]],
     ["a member of no network", ["keyspaces/green/members/h1", member("10.99.0.65")]],

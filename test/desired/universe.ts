@@ -54,7 +54,7 @@ const container = fc.record({
   mac: fc.option(fc.constantFrom(...macs), { nil: undefined, freq: 1 }),
 });
 
-const block = fc.record({ host });
+const block = fc.record({ host, state: fc.constantFrom("pending", "confirmed") }, { requiredKeys: ["host"] });
 
 function at(path: fc.Arbitrary<string>, value: fc.Arbitrary<unknown>): fc.Arbitrary<[string, unknown]> {
   return fc.tuple(path, value);

@@ -167,5 +167,7 @@ async function recordsOf(): Promise<string[]> {
   const text = await scene.lab.etcd.ctl(["get", "--prefix", prefix]);
   const lines = text.trim().split("\n");
   const records = lines.flatMap((key, i) => (i % 2 === 0 ? [[key, lines[i + 1]] as const] : []));
-  return records.filter(([key]) => !/\/status\/|beacon/.test(key)).map(([key, value]) => `${key} = ${value}`);
+  return records
+    .filter(([key]) => !/\/status\/|beacon|\/addresses\/|\/leaders\//.test(key))
+    .map(([key, value]) => `${key} = ${value}`);
 }

@@ -38,6 +38,12 @@ export const events: readonly AgentEvent[] = [
   { type: "skipped", key: "networks/red" as RecordKey },
   { type: "joined", net: "blue", why: "containers/h1/rocketchat came" },
   { type: "left", net: "blue", why: "its last container went 60 s ago" },
+  {
+    type: "collected",
+    key: "addresses/blue/10.42.64.70" as RecordKey,
+    net: "blue",
+    why: "keyspaces/blue/containers/h1/app does not have it",
+  },
   { type: "stale", keys: "networks/", since: Date.parse("2026-01-02T03:04:05Z"), why: "no answer" },
   { type: "fresh", keys: "networks/", staleMs: 4200 },
   { type: "doubt", keys: "keyspaces/blue/", why: "etcd went back to revision 900" },

@@ -1,5 +1,7 @@
 import { Subject } from "rxjs";
 import type { RowOf } from "../../src/desired/rows.ts";
+import type { Finding } from "../../src/ipam/finding.ts";
+import type { NetworkUsage } from "../../src/ipam/usage.ts";
 import { cidr, ip } from "../../src/model/address.ts";
 import { type Decoded, decode } from "../../src/model/decode.ts";
 import type { RecordKey } from "../../src/model/keys.ts";
@@ -123,6 +125,28 @@ export const waited: WaitResult = {
   ],
 };
 
+export const usage: NetworkUsage = {
+  net: "blue",
+  cidr: cidr("10.42.0.0/16"),
+  size: 65_533,
+  used: 5,
+  free: 65_527,
+  resting: 1,
+  borrowed: 2,
+  hosts: [
+    { host: "h1", blocks: [cidr("10.42.64.64/26")], used: 3, free: 60, borrowed: 0, resting: 1 },
+    { host: "h2", blocks: [], used: 2, free: 0, borrowed: 2, resting: 0 },
+  ],
+};
+
+const leak: Finding = {
+  type: "leak",
+  net: "blue",
+  key: "addresses/blue/10.42.64.70" as RecordKey,
+  ip: ip("10.42.64.70"),
+  reason: "keyspaces/blue/containers/h1/gone does not have it",
+};
+
 /** A host with troubles of every sort, unless told otherwise. */
 export function fakeView(given: Partial<AgentView> = {}): FakeView {
   const asked: string[] = [];
@@ -146,6 +170,17 @@ export function fakeView(given: Partial<AgentView> = {}): FakeView {
     release() {
       asked.push("release");
       return 40;
+    },
+    async usage(net) {
+      return net === undefined || net === "blue" ? [usage] : [];
+    },
+    async check(net, repair) {
+      asked.push(`check ${net} ${repair}`);
+      return repair ? [{ ...leak, repaired: true }] : [{ ...leak, repaired: false }];
+    },
+    async removeHost(host) {
+      asked.push(`remove ${host}`);
+      return { containers: 1, addresses: 2, blocks: 1, networks: 1 };
     },
     async leave() {
       asked.push("leave");

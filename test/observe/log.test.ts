@@ -43,6 +43,7 @@ it("tells a person what happened, why, and what comes next", () => {
     info networks/red is fine now
     info joined network blue: containers/h1/rocketchat came
     info left network blue: its last container went 60 s ago
+    info took back addresses/blue/10.42.64.70: keyspaces/blue/containers/h1/app does not have it
     warn etcd does not tell of networks/ since 2026-01-02T03:04:05.000Z: no answer. All rows stay as they are; trying again
     info etcd tells of networks/ again, after 4.2 s
     warn records of keyspaces/blue/ may have gone unseen: etcd went back to revision 900. Listing them again before anything is removed
