@@ -179,7 +179,12 @@ function* claimsWithin(keyspace: Keyspace, prefix: Cidr): Generator<ContainerEnt
     return;
   }
   const first = toNumber(firstOf(prefix));
-  for (let n = first; n < first + sizeOf(prefix); n++) yield* claimsOf(keyspace, fromNumber(n));
+  const end = first + sizeOf(prefix);
+  for (let n = first; n < end; n++) {
+    const ip = fromNumber(n);
+    // A new block has nearly none, and is looked through whenever a host joins.
+    if (keyspace.byIp.has(ip)) yield* claimsOf(keyspace, ip);
+  }
 }
 
 function endpointUnit(net: string, { host, id }: ContainerEntry): UnitId {
