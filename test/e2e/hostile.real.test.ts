@@ -117,7 +117,6 @@ const impossible: readonly (readonly [...Record, code: string])[] = [
   [inBlue("first"), { name: "x", ip: "10.42.0.0" }, "ADDRESS_RESERVED"],
   [inBlue("broadcast"), { name: "x", ip: "10.42.255.255" }, "ADDRESS_RESERVED"],
   [inBlue("outside"), { name: "x", ip: "10.99.0.254" }, "ADDRESS_OUTSIDE"],
-  [inBlue("no-ip"), { name: "x" }, "ADDRESS_MISSING"],
   [inBlue("same-netns"), { name: "x", ip: "10.42.0.9", netns: "/run/netns/blue-base" }, "NETNS_TAKEN"],
   [inBlue("same-netns-by-var"), { name: "x", ip: "10.42.0.11", netns: "/var/run/netns/blue-base" }, "NETNS_TAKEN"],
   [inBlue("reserved"), { name: "x", ip: "10.42.0.10", netns: "/run/netns/skein-red" }, "NETNS_RESERVED"],

@@ -17,8 +17,8 @@ const hubot: Actor = {
   stack: "rocket-chat",
   service: "bot",
 };
-/** A second member of hubot's service. */
-const jarvis: Actor = { ...hubot, host: "h1", name: "jarvis", ip: "10.42.31.9" };
+/** A second member of hubot's service, without an address of its own choosing. */
+const jarvis: Actor = { ...hubot, host: "h1", name: "jarvis", ip: "" };
 /** Another network, with the same range and the same addresses. */
 const greenApp: Actor = { ...rocketchat, net: "green" };
 const greenBot: Actor = { ...mongo, net: "green" };
@@ -94,7 +94,11 @@ export async function reach(stage: Stage, tell: Teller): Promise<void> {
 export async function names(stage: Stage, tell: Teller): Promise<void> {
   tell.scene("Names: mongo asks for hubot, and for a service with a member on each host");
   await stage.enter(jarvis);
+  tell.show(`etcdctl put ${stage.keyOf(jarvis)} '${stage.recordOf(jarvis)}'`);
   await stage.converged("blue");
+  const { stdout: given } = await stage.placeOf(jarvis).exec("ip", ["-br", "-4", "address", "show", "dev", "eth0"]);
+  const address = /([0-9.]+)\/16/.exec(given)?.[1] ?? "none";
+  tell.claim("jarvis, declared without an address, was given one", address !== "none", address);
   const inMongo = (...command: string[]) => stage.lab.host("h2").exec("ip", ["netns", "exec", "mongo", ...command]);
   const { stdout: resolver } = await inMongo("cat", "/etc/resolv.conf");
   tell.show(`/etc/resolv.conf, in mongo:\n${resolver.trim()}`);
@@ -102,7 +106,7 @@ export async function names(stage: Stage, tell: Teller): Promise<void> {
   tell.claim("ping hubot", answer.code === 0, answer.stdout.split("\n")[0] ?? answer.stderr.trim());
   const { stdout } = await inMongo("getent", "ahostsv4", "bot");
   const found = new Set(stdout.split("\n").flatMap((line) => line.split(/\s+/)[0] || []));
-  const members = [hubot.ip, jarvis.ip];
+  const members = [hubot.ip, address];
   tell.claim(
     "The service bot has both",
     members.every((ip) => found.has(ip)) && found.size === 2,

@@ -9,6 +9,7 @@ export interface Actor {
   net: string;
   host: string;
   name: string;
+  /** As the record names it; the host gives one where it is empty. */
   ip: string;
   stack?: string;
   service?: string;
@@ -42,7 +43,7 @@ export async function setStage(hosts: number): Promise<Stage> {
   const recordOf = ({ net, name, ip, stack, service }: Actor) =>
     JSON.stringify({
       name,
-      ip,
+      ...(ip && { ip }),
       netns: `/run/netns/${namespaceOf(net, name)}`,
       ...(stack && { stack }),
       ...(service && { service }),
