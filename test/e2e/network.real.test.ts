@@ -3,7 +3,7 @@ import { startCapture } from "../../src/lab/capture.ts";
 import { ping, traceroute } from "../../src/lab/demo/ping.ts";
 import type { Place } from "../../src/lab/place.ts";
 import { eventually } from "./eventually.ts";
-import { type Container, keyOf, openScene, recordOf, type Scene, vxlan } from "./scene.ts";
+import { type Container, endWithTest, keyOf, openScene, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf, withoutSysctls } from "./snapshot.ts";
 import { openTap } from "./tap.ts";
 
@@ -193,18 +193,24 @@ async function fetchFrom(place: Place, url: string): Promise<string> {
 
 /** A TCP connection from port 40000 that stays open: `answer` is the address the server saw. */
 function holdConnection(place: Place, url: string) {
-  const { hostname, port } = new URL(url);
-  const request = `GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n`;
+  const { hostname } = new URL(url);
   const program = `
-    const socket = require("net").connect({ host: "${hostname}", port: ${port || 80}, localPort: 40000 });
-    socket.on("data", (text) => console.log(String(text).split("\\r\\n").filter((l) => /^[0-9.]{7,}$/.test(l))[0] ?? ""));
-    process.stdin.on("data", () => socket.write("${request}")).on("end", () => process.exit());
-    socket.write("${request}");`;
+    const socket = require("net").connect({ host: "${hostname}", port: 80, localPort: 40000 });
+    const ask = () => socket.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+    socket.setTimeout(5000, () => socket.destroy(new Error("no answer")));
+    socket.on("data", (text) => console.log(String(text).trim().split("\\r\\n").at(-1)));
+    process.stdin.on("data", ask).on("end", () => process.exit());
+    ask();`;
   const child = place.spawn(process.execPath, ["-e", program]);
+  endWithTest(child);
+  let complaint = "";
+  child.stderr.on("data", (text) => {
+    complaint += text;
+  });
   const next = () =>
     new Promise<string>((resolve, reject) => {
       child.stdout.once("data", (text) => resolve(String(text).trim()));
-      child.stderr.once("data", (text) => reject(new Error(String(text))));
+      child.once("exit", () => reject(new Error(complaint)));
     });
   return {
     answer: next(),
@@ -213,6 +219,6 @@ function holdConnection(place: Place, url: string) {
       child.stdin.write("again");
       return answer;
     },
-    end: () => new Promise<void>((resolve) => child.on("exit", () => resolve()).stdin.end()),
+    end: () => new Promise<void>((resolve) => child.once("exit", () => resolve()).stdin.end()),
   };
 }

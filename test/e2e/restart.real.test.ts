@@ -105,7 +105,7 @@ test("killed at any moment of building a network or taking it down, the next age
   await up();
   await scene.converged("blue");
   expect(await snapshotOf(h2())).toEqual(built);
-});
+}, 120_000);
 
 test("of two agents with one host name, the second says so and writes no record, whatever it is asked", async () => {
   const before = await recordsOf();
