@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask } from "../../src/cli/client.ts";
-import { startPing } from "../../src/lab/demo/ping.ts";
+import { ping, startPing } from "../../src/lab/demo/ping.ts";
 import type { StatusAnswer } from "../../src/observe/answers.ts";
 import { eventually } from "./eventually.ts";
 import { startMonitor } from "./monitor.ts";
@@ -63,6 +63,34 @@ describe("an agent that starts where all is right", () => {
     expect(lines).toMatch(/skein-blue: Deleted 10\.42\.64\.98 .*proto 83/);
     expect(lines).toMatch(/host: add rule inet skein vxlan-blue/);
   });
+});
+
+test("an agent that starts mends what was broken, and does what was declared, while there was none", async () => {
+  const before = await snapshotOf(h2());
+  const [first, gone] = [crowd[0]!, crowd[3]!];
+  await scene.agent("h2").kill();
+  await scene.remove(keyOf(gone));
+  const late: Container = { net: "blue", host: "h2", name: "late", ip: "10.42.118.50" };
+  await scene.enter(late);
+  const harms = [
+    ["skein-blue", `ip route del ${app.ip}; ip route add 10.42.99.0/24 via 10.42.0.99 dev vx0 onlink proto 83`],
+    ["skein-blue", "ip link set br0 down; ip link set vx0 mtu 1300; nft flush ruleset"],
+    ["blue-base", "ip link set eth0 down; ip addr flush dev eth0"],
+    ["blue-bot", "ip link del eth0"],
+  ] as const;
+  for (const [where, command] of harms) await h2().in(where).output("sh", ["-ec", command]);
+  await h2().output("nft", ["flush ruleset"]);
+  await scene.start("h2");
+  await scene.converged("blue");
+  expect(await ping(scene.placeOf(late), app.ip)).toMatchObject({ received: 2, ttl: 62 });
+  expect(await ping(scene.placeOf(first), crowd[1]!.ip)).toMatchObject({ received: 2, ttl: 64 });
+  expect(JSON.stringify(await snapshotOf(h2()))).not.toContain(`"${gone.ip}"`);
+
+  await scene.remove(keyOf(late));
+  await h2().removeContainer("blue-late");
+  await scene.put(keyOf(gone), recordOf(gone));
+  await scene.converged("blue");
+  expect(await snapshotOf(h2())).toEqual(before);
 });
 
 /** When a kill comes, in ms after the first sign of what it is to cut short. */
