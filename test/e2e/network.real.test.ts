@@ -178,7 +178,8 @@ test("a network that is deleted leaves nothing of ours on any host", async () =>
   await scene.remove("networks", "--prefix");
   const left = /skein|sku-|skc|\b(?:blue|inner)\b(?!-)|protocol":"?83/;
   await eventually(async () => expect(JSON.stringify(await snapshots())).not.toMatch(left));
-  expect(await scene.lab.etcd.ctl(["get", "--prefix", "--keys-only", "/skein/v1/keyspaces/brief/members"])).toBe("");
+  const members = ["get", "--prefix", "--keys-only", "/skein/v1/keyspaces/brief/members"];
+  await eventually(async () => expect(await scene.lab.etcd.ctl(members)).toBe(""));
 });
 
 async function snapshots(): Promise<Snapshot[]> {
