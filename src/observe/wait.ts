@@ -43,17 +43,23 @@ export async function waitForNetwork(
     etcd(() => client.range(keyOf({ type: "network", net }))),
   );
   const beacons = beaconsOf(net).map((key) => ({ type: "put", key, value: "" }) as const);
-  const { revision: beacon } = await etcd(() => client.commit([], beacons));
+  const light = async () => (await etcd(() => client.commit([], beacons))).revision;
+  let beacon = await light();
   const alive = await etcd(() => aliveHosts(client));
 
   const statuses = followStatuses(client, net);
   const hosts = () => hostsOf(view, net, network);
   const done = () => seen(view, net, beacon) && hosts().every((host) => reached(statuses.of.get(host), beacon));
   try {
-    while (!done() && !signal.aborted) await pause(lookEvery, signal);
+    for (;;) {
+      while (!done() && !signal.aborted) await pause(lookEvery, signal);
+      if (signal.aborted || !(await hasMoved(beacon))) break;
+      beacon = await light();
+    }
   } finally {
     statuses.close();
   }
+
   // Where etcd is away now, what it said at first stands.
   const aliveNow = await aliveHosts(client).catch(() => alive);
   return {
@@ -61,6 +67,15 @@ export async function waitForNetwork(
     revision: revision === "now" ? beacon : revision,
     hosts: hosts().map((host) => reportOf(host, statuses.of.get(host), aliveNow)),
   };
+
+  /** Whether a host joined or took a block meanwhile: the others must have seen that, too, before packets reach it. */
+  async function hasMoved(since: Revision): Promise<boolean> {
+    for (const area of ["members", "blocks"]) {
+      const { records } = await etcd(() => client.range(`keyspaces/${net}/${area}/`));
+      if (records.some((record) => compareRevisions(record.revision, since) > 0)) return true;
+    }
+    return false;
+  }
 }
 
 /** The network's record, once etcd is at `revision`. */
