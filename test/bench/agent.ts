@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { daemonIn } from "../../src/lab/daemon.ts";
 import type { HostPlace } from "../../src/lab/host.ts";
-import { answer } from "../../src/lab/socket.ts";
+import { answer, appears } from "../../src/lab/socket.ts";
 import type { PlanAnswer, StatusAnswer } from "../../src/observe/answers.ts";
 import type { EventLine } from "../../src/observe/event-schema.ts";
 
@@ -16,6 +16,8 @@ export interface BenchAgent {
   pid(): number;
   /** Resolves when the process exists. */
   start(): Promise<void>;
+  /** Resolves when its socket is there: Node has started, and its modules are loaded. */
+  loaded(): Promise<void>;
   /** Resolves when it says that it is ready: everything declared is applied. */
   ready(): Promise<void>;
   /** Whether its host takes part in the network. */
@@ -49,7 +51,11 @@ export function agentOn({ host, etcd, prefix, directory }: AgentPlace): BenchAge
   });
   return {
     pid: () => daemon.pid() ?? 0,
-    start: () => daemon.start(),
+    async start() {
+      await rm(socket, { force: true }); // left by kill
+      await daemon.start();
+    },
+    loaded: () => daemon.whileRunning((signal) => appears(socket, signal)),
     ready: () =>
       daemon.whileRunning(async (signal) => {
         // While it is starting it refuses at once, and has better things to do than that.

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Figure, msBetween, type Row, rounded, spread } from "./figure.ts";
 import { converge, type Installation, install, namespacesOf, onStage, type Stage } from "./stage.ts";
-import type { Heard, Witness } from "./witness/witness.ts";
+import type { Witness } from "./witness/witness.ts";
 import { net, peerAt } from "./world.ts";
 
 /** Deletions of each sort; each row only once, since an agent slows down where it must repair one row again and again. */
@@ -118,11 +118,7 @@ async function portsOf(host: Installation["host"]): Promise<Port[]> {
 async function timeRepair(witness: Witness, { host }: Installation, { command, gone, back }: Damage): Promise<number> {
   const [program, ...args] = command;
   const deleted = witness.heard([gone]);
-  const stamps: Heard[] = [];
-  const stop = witness.follow((heard) => stamps.push(heard));
   const returned = witness.heard(back);
   await host.output(program, args);
-  const ms = msBetween(await deleted, await returned);
-  stop();
-  return ms;
+  return msBetween(await deleted, await returned);
 }

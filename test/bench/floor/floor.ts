@@ -38,6 +38,10 @@ export async function layFloor({ host, etcd, prefix, count }: FloorOptions): Pro
   const script = join(import.meta.dirname, "program.ts");
   const child = host.spawn(process.execPath, [script, etcd, prefix, "/run/netns/floor", source, via, String(count)]);
   child.stderr.pipe(process.stderr);
-  await once(child.stdout, "data");
+  const ended = once(child, "exit").then(() => {
+    throw new Error("Cannot lay the floor: expected its program to run, got its end");
+  });
+  await Promise.race([once(child.stdout, "data"), ended]);
+  ended.catch(() => {}); // its end, later, is ours to wish
   return { namespace: `/proc/${host.pid}/root/run/netns/floor`, end: () => child.kill() };
 }
