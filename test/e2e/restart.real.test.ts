@@ -114,8 +114,7 @@ test("killed at any moment of building a network or taking it down, the next age
     await scene.start("h2");
     await eventually(async () => expect(await snapshotOf(h2())).toEqual(built));
 
-    const monitor = openTap(scene, "h2");
-    const removed = (await monitor).until("removed");
+    const removed = (await openTap(scene, "h2")).until("removed");
     await down();
     await removed;
     await pause(moment);
