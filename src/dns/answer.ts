@@ -1,10 +1,9 @@
-import type { Cidr } from "../model/address.ts";
 import { type Found, lookUp, memberName, membersOf, ownName } from "./lookup.ts";
 import { shuffled } from "./pool.ts";
+import { isPrivate, type Privacy, privateReverse } from "./private.ts";
 import { flag, rcode, type } from "./protocol.ts";
 import { isInternet, type Query, readQuery } from "./query.ts";
 import { emptyAnswer, Response, refuse, type Transport } from "./response.ts";
-import { readReverse } from "./reverse.ts";
 import type { Zone } from "./zone.ts";
 
 /** What a message deserves. */
@@ -16,10 +15,7 @@ export type Verdict =
   | { type: "chase"; query: Query; aliases: readonly string[] }
   | { type: "silence" };
 
-export interface Context {
-  zone: Zone;
-  /** Domains of every network of the installation. */
-  domains: ReadonlySet<string>;
+export interface Context extends Privacy {
   transport: Transport;
   /** As Math.random; decides who comes first. */
   random(): number;
@@ -31,8 +27,6 @@ const longestChain = 8;
 const addressSize = 16;
 /** Of SRV records, with names of usual length; only so many are worth shuffling. */
 const portSize = 48;
-/** Every network's domain is below it, unless the network says otherwise. */
-const commonDomain = "skein.internal";
 
 /** What a network's names come to for one message. Never throws, whatever the message. */
 export function answer(message: Buffer, context: Context): Verdict {
@@ -48,7 +42,7 @@ export function answer(message: Buffer, context: Context): Verdict {
 
 function question(query: Query, context: Context, available: number): Verdict {
   const { zone, transport } = context;
-  const { domain, cidr } = zone.settings;
+  const { domain } = zone.settings;
   const relative = within(query.name, domain);
   if (relative !== undefined) {
     // 251 and 252: transfers. Names are told one at a time.
@@ -58,7 +52,7 @@ function question(query: Query, context: Context, available: number): Verdict {
       ? apex(response, query, zone, available)
       : named(response, query, relative, context, available);
   }
-  const reverse = readReverse(query.name, cidr as Cidr);
+  const reverse = privateReverse(query.name, zone);
   if (reverse) {
     const response = new Response(query, transport);
     const owner = reverse.address === undefined ? undefined : ownName(zone, reverse.address);
@@ -69,7 +63,7 @@ function question(query: Query, context: Context, available: number): Verdict {
       response.finish(owner !== undefined || reverse.isInner ? rcode.NOERROR : rcode.NXDOMAIN, flag.AA | available),
     );
   }
-  if (isForeign(query, context)) return reply(emptyAnswer(query, rcode.NXDOMAIN, available));
+  if (isPrivate(query.name, query.type, context)) return reply(emptyAnswer(query, rcode.NXDOMAIN, available));
   if (zone.settings.upstreams === "none") return reply(emptyAnswer(query, rcode.REFUSED, 0));
   return { type: "forward", query };
 }
@@ -144,7 +138,7 @@ function outside(
 ): Verdict {
   const target = aliases.at(-1) as string;
   // Nobody to ask, or nobody who could know: the alias is all there is to say.
-  if (context.zone.settings.upstreams === "none" || isPrivate(target, context))
+  if (context.zone.settings.upstreams === "none" || isPrivate(target, query.type, context))
     return reply(response.finish(rcode.NOERROR, flag.AA | available));
   return { type: "chase", query, aliases };
 }
@@ -158,25 +152,6 @@ function within(name: string, domain: string): string | undefined {
   if (!name.endsWith(domain)) return undefined;
   if (name.length === domain.length) return "";
   return name[name.length - domain.length - 1] === "." ? name.slice(0, -domain.length - 1) : undefined;
-}
-
-/** Names that nobody outside could know and that are none of theirs to hear. */
-function isForeign(query: Query, context: Context): boolean {
-  // `hubot`, tried as it stands when the search list had no answer (dnsmasq's domain-needed).
-  const isSingle = !query.name.includes(".") && query.name !== "";
-  if (isSingle && (query.type === type.A || query.type === type.AAAA)) return true;
-  return isPrivate(query.name, context);
-}
-
-/** Whether the name is below another network's domain. */
-function isPrivate(name: string, { domains }: Context): boolean {
-  if (within(name, commonDomain) !== undefined) return true;
-  for (let at = 0; ; ) {
-    if (domains.has(name.slice(at))) return true;
-    const dot = name.indexOf(".", at);
-    if (dot < 0) return false;
-    at = dot + 1;
-  }
 }
 
 function reply(message: Buffer): Verdict {

@@ -9,12 +9,12 @@ export type Found =
   /** A name without records of its own: others are below it. */
   | { type: "inner" };
 
-/** Services may be aliases of others; a chain ends here at the latest. */
+/** Services may be aliases of others, and those of others; so many of one chain count. */
 const longestChain = 8;
 
 /** @param name lower case, relative to the domain, not empty */
 export function lookUp(zone: Zone, name: string): Found | undefined {
-  if (name === "_dns") return { type: "addresses", addresses: [serviceNumber] };
+  if (name === serverName) return { type: "addresses", addresses: [serviceNumber] };
   if (name.startsWith("_")) return port(zone, name);
   if (zone.members.has(name) || zone.services.has(name)) return service(zone, name);
   const addresses = containers(zone, name);
@@ -22,6 +22,8 @@ export function lookUp(zone: Zone, name: string): Found | undefined {
   return addressed(zone, name) ?? (zone.isInner(name) ? { type: "inner" } : undefined);
 }
 
+/** This server's, in every network. */
+const serverName = "_dns";
 const serviceNumber = toNumber("169.254.169.250" as Ip) | 0;
 
 /** Containers of the name, and those of a stack's: `mongo.rocket-chat` is either. */
@@ -53,20 +55,23 @@ export function membersOf(zone: Zone, name: string): readonly number[] {
   return [...new Set(groups.flatMap((group) => ("unhealthy" in group ? group.unhealthy.all() : [])))];
 }
 
-function* groupsOf(
-  zone: Zone,
-  name: string,
-  seen = new Set<string>(),
-): Generator<Members | { external: readonly number[] }> {
-  if (seen.has(name) || seen.size >= longestChain) return;
-  seen.add(name);
-  const members = zone.members.get(name);
-  if (members) yield members;
-  const declared = zone.services.get(name);
-  if (!declared) return;
-  const { record, stack } = declared;
-  if (record.addresses?.length) yield { external: record.addresses.map((address) => toNumber(address) | 0) };
-  for (const alias of record.aliases ?? []) yield* groupsOf(zone, aliased(alias, stack), seen);
+/** A service's own members and those of its aliases, the nearest first, so that a longer way to one cuts nothing off. */
+function* groupsOf(zone: Zone, name: string): Generator<Members | { external: readonly number[] }> {
+  const depths = new Map([[name, 1]]);
+  // What is added meanwhile has its turn, too.
+  for (const [each, depth] of depths) {
+    const members = zone.members.get(each);
+    if (members) yield members;
+    const declared = zone.services.get(each);
+    if (!declared) continue;
+    const { record, stack } = declared;
+    if (record.addresses?.length) yield { external: record.addresses.map((address) => toNumber(address) | 0) };
+    if (depth === longestChain) continue;
+    for (const alias of record.aliases ?? []) {
+      const target = aliased(alias, stack);
+      if (!depths.has(target)) depths.set(target, depth + 1);
+    }
+  }
 }
 
 /** `web` of the same stack, or `rocket-chat/web`. */
@@ -111,6 +116,7 @@ export function memberName(zone: Zone, service: string, address: number): string
 
 /** A container's full name below the domain, in which its stack stands where it has one. */
 export function ownName(zone: Zone, address: number): string | undefined {
+  if (address === serviceNumber) return serverName;
   const owner = zone.owners.get(address);
   return owner && (owner.stack === undefined ? owner.name : `${owner.name}.${owner.stack}`);
 }

@@ -6,6 +6,7 @@ import { domainOf } from "../model/network.ts";
 import type { Change, Fact, Keyspace, World } from "../model/world.ts";
 import type { Named, ZoneNews, ZoneSettings } from "./facts.ts";
 import { indexOf, ownerOf, settingsOf } from "./owners.ts";
+import { createPaced } from "./paced.ts";
 import { type NameThread, openThread } from "./thread.ts";
 
 export interface NamesOptions {
@@ -20,7 +21,7 @@ export interface NamesOptions {
 
 /** Keeps the server of names as fresh as the world: what changed is told to it before it is wished of the kernel. */
 export interface Names {
-  /** Changes that the world has taken in; answers know of them from here on. */
+  /** Changes that the world has taken in: answers know from here on what went or is another, and soon what came. */
   take(changes: readonly Change[]): void;
   /** The world is complete: names of every network of this host are answered. */
   start(): void;
@@ -32,8 +33,8 @@ export interface Names {
 /** Where clients find names in every network: an address of br0 everywhere. */
 export const serverAddress = "169.254.169.250" as Ip;
 export const serverPort = 53;
-/** Owners in one post: less than a millisecond of the thread's time. */
-const batchSize = 250;
+/** Owners in one post: a hundred microseconds or so of the thread's time, in which no question is heard. */
+const batchSize = 32;
 /** Milliseconds until what could not be opened is tried again, should nothing tell of the moment. */
 const againMs = 1000;
 
@@ -43,6 +44,8 @@ interface Served {
   /** Goes up whenever sockets that are being opened are wanted no more. */
   turn: number;
   state: "deaf" | "opening" | "listening";
+  /** Ends when sockets are open, or what was opened in vain is closed: until then the address may be in use. */
+  attempt?: Promise<void>;
   /** What was last said to be in the way. */
   complaint?: string;
 }
@@ -52,6 +55,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
   let thread: NameThread | undefined;
   let isStarted = false;
   let isStopped = false;
+  const paced = createPaced((news) => thread?.tell(news));
   const timers = new Set<NodeJS.Timeout>();
   const subscription = kernel.events$.subscribe(follow);
 
@@ -59,6 +63,8 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     if (!isStarted || changes.length === 0) return;
     const news: ZoneNews[] = [];
     const touched = new Map<string, Set<Ip>>();
+    // Whether an answer that was right may be wrong now.
+    const isPressing = changes.some(({ before }) => before !== undefined);
     const nets = new Set<string>();
     let isDomainChanged = false;
     for (const fact of changes.flatMap(({ before, after }) => [before, after])) {
@@ -71,7 +77,8 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     }
     if (isDomainChanged) news.push(domainNews());
     for (const [net, ips] of touched) if (served.has(net)) news.push(...ownerNews(net, ips));
-    if (news.length > 0) thread?.tell(news);
+    if (isPressing) paced.now(news);
+    else paced.inTurn(news);
     for (const net of nets) review(net);
   }
 
@@ -89,13 +96,13 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     else if (before) {
       if (JSON.stringify(before.settings) === JSON.stringify(settings)) return;
       before.settings = settings;
-      thread?.tell([{ type: "zone", net, settings }]);
+      paced.now([{ type: "zone", net, settings }]);
       return;
     }
     const now: Served = { settings, turn: 0, state: "deaf" };
     served.set(net, now);
     tellAll(net, now, keyspace);
-    void listen(net, now);
+    listen(net, now);
   }
 
   function tellAll(net: string, { settings }: Served, keyspace: Keyspace): void {
@@ -104,8 +111,8 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
       const [stack, service] = name.split("/") as [string, string];
       return serviceNews(net, { stack, service });
     });
-    thread.tell([domainNews(), { type: "zone", net, settings }, ...services]);
-    for (const owners of ownerNews(net, keyspace.byIp.keys())) thread.tell([owners]);
+    paced.now([domainNews(), { type: "zone", net, settings }, ...services]);
+    paced.inTurn(ownerNews(net, keyspace.byIp.keys()));
   }
 
   function* ownerNews(net: string, ips: Iterable<Ip>): Generator<ZoneNews> {
@@ -134,14 +141,19 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     gone.turn++;
     served.delete(net);
     // Before the namespace is: a socket inside keeps it alive.
-    thread?.tell([{ type: "drop", net }]);
+    paced.now([{ type: "drop", net }]);
   }
 
   /** Opens the sockets in the network's namespace, now or when it is there. */
-  async function listen(net: string, one: Served): Promise<void> {
+  function listen(net: string, one: Served): void {
     if (one.state !== "deaf" || isStopped) return;
     one.state = "opening";
     const turn = one.turn;
+    one.attempt = (one.attempt ?? Promise.resolve()).then(() => open(net, one, turn));
+  }
+
+  async function open(net: string, one: Served, turn: number): Promise<void> {
+    if (one.turn !== turn || isStopped) return;
     const scope: Scope = `net:${net}`;
     const sockets = await Promise.all(
       (["udp", "tcp"] as const).map((transport) => kernel.openSocket(scope, transport, serverAddress, serverPort)),
@@ -151,7 +163,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     if (one.turn === turn && !isStopped && udp !== undefined && tcp !== undefined) {
       one.state = "listening";
       delete one.complaint;
-      thread?.tell([{ type: "listen", net, udp, tcp }]);
+      paced.now([{ type: "listen", net, udp, tcp }]);
       return;
     }
     for (const fd of fds) closeSync(fd);
@@ -163,7 +175,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
       warn(`Cannot answer for names of ${net}: ${failure.message}`);
     }
     later(() => {
-      if (served.get(net) === one) void listen(net, one);
+      if (served.get(net) === one) listen(net, one);
     });
   }
 
@@ -174,8 +186,8 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     if (one === undefined) return;
     one.turn++;
     one.state = "deaf";
-    thread?.tell([{ type: "deafen", net }]);
-    if (event.type === "appeared") void listen(net, one);
+    paced.now([{ type: "deafen", net }]);
+    if (event.type === "appeared") listen(net, one);
   }
 
   /** The thread should never end; if it does, another takes its place. */
@@ -183,6 +195,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
     if (isStopped) return;
     warn(error.message);
     thread = undefined;
+    paced.stop();
     for (const one of served.values()) {
       one.turn++;
       one.state = "deaf";
@@ -213,6 +226,7 @@ export function createNames({ world, host, kernel, resolvConf, warn }: NamesOpti
       if (isStopped) return;
       isStopped = true;
       subscription.unsubscribe();
+      paced.stop();
       for (const timer of timers) clearTimeout(timer);
       await thread?.close();
     },

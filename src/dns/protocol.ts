@@ -9,6 +9,8 @@ export const type = {
   AAAA: 28,
   SRV: 33,
   OPT: 41,
+  DS: 43,
+  DNSKEY: 48,
   ANY: 255,
 } as const;
 export const rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;

@@ -2,6 +2,8 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
+import { loadLibc } from "../kernel/libc.ts";
+import { type Client, openDatagrams } from "./datagrams.ts";
 import { Frames, frame } from "./frames.ts";
 import type { Transport } from "./response.ts";
 
@@ -12,6 +14,8 @@ export type Serve = (message: Buffer, transport: Transport) => Buffer | undefine
 const mostConnections = 256;
 /** Milliseconds that a connection may be silent (RFC 7766, 6.2.3 asks for a few seconds). */
 const idleMs = 10_000;
+
+const datagrams = openDatagrams(loadLibc());
 
 /** Serves one network by the sockets given, which are closed with it. */
 export function openSockets(udp: number, tcp: number, serve: Serve): { close(): void } {
@@ -25,11 +29,30 @@ export function openSockets(udp: number, tcp: number, serve: Serve): { close(): 
 
 function openUdp(fd: number, serve: Serve): () => void {
   let isOpen = true;
-  const socket = createSocket({ type: "udp4", lookup }, (message, { address, port }) => {
-    const answer = serve(message, "udp");
-    if (answer instanceof Promise) void answer.then((bytes) => bytes && isOpen && socket.send(bytes, port, address));
+  let isDrained = false;
+  const serveUdp = (message: Buffer) => serve(message, "udp");
+  const send = (answer: Buffer | undefined, { address, port }: Client) => {
+    // Port 0 is nobody's, and Node throws at it.
+    if (answer === undefined || !isOpen || port === 0) return;
     // Without a callback, which would cost a turn of the loop: a client that is gone is no error of ours.
-    else if (answer && isOpen) socket.send(answer, port, address);
+    socket.send(answer, port, address);
+  };
+  const late = (answer: Promise<Buffer | undefined>, client: Client) =>
+    void answer.then((bytes) => send(bytes, client));
+  /** Once a turn of the loop: Node reads on in the same turn, and other networks want theirs. */
+  const drain = () => {
+    if (isDrained || !isOpen) return;
+    isDrained = true;
+    setImmediate(() => {
+      isDrained = false;
+    });
+    datagrams.drain({ fd, serve: serveUdp, late, isOpen: () => isOpen });
+  };
+  const socket = createSocket({ type: "udp4", lookup }, (message, client) => {
+    const answer = serveUdp(message);
+    if (answer instanceof Promise) late(answer, client);
+    else send(answer, client);
+    drain();
   });
   // An ICMP error to an answer, told at the next read: the client is gone.
   socket.on("error", ignore);

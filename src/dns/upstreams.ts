@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 
 /** Where queries for names of others go. */
@@ -7,28 +7,29 @@ export interface Upstream {
   port: number;
 }
 
-/** How long a look at the file is good for, in milliseconds. */
+/** How long what the file said is good for, in milliseconds. */
 const freshMs = 1000;
 /** glibc's own bound (MAXNS). */
 const mostServers = 3;
 /** Our own address, in a file that somebody copied from a container: asking it would be asking ourselves. */
 const own = "169.254.169.250";
 
-/** The host's name servers, followed: the file is looked at again when a question comes, at most once a second. */
+/**
+ * The host's name servers, followed: the file is read again when a question comes, at most once a second. Read, and not
+ * just looked at: two versions written within a tick of the file system's clock may have one size and one age.
+ */
 export function hostUpstreams(file: string, now: () => number): () => readonly Upstream[] {
-  let known: { mark: string; upstreams: readonly Upstream[] } = { mark: "", upstreams: [] };
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  let known: readonly Upstream[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
   return () => {
-    if (now() - lookedAt < freshMs) return known.upstreams;
-    lookedAt = now();
+    if (now() - readAt < freshMs) return known;
+    readAt = now();
     try {
-      const { ino, size, mtimeMs } = statSync(file);
-      const mark = `${ino} ${size} ${mtimeMs}`;
-      if (mark !== known.mark) known = { mark, upstreams: readServers(readFileSync(file, "utf8")) };
+      known = readServers(readFileSync(file, "utf8"));
     } catch {
       // Being replaced, or gone: what was known is better than nothing.
     }
-    return known.upstreams;
+    return known;
   };
 }
 

@@ -1,6 +1,7 @@
 import { setPriority } from "node:os";
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import { createForwarder } from "./forward.ts";
+import { ownPrecedence } from "./precedence.ts";
 import { createServer } from "./server.ts";
 import type { ThreadNews, ThreadOptions } from "./thread.ts";
 import { hostUpstreams } from "./upstreams.ts";
@@ -21,15 +22,18 @@ const server = createServer({
 });
 
 try {
-  // This thread's alone. Answers are short, and clients wait for them; the agent's own work is long, and none does.
+  // This thread's alone, and for when it may not go first: answers are short, and clients wait for them; the agent's own
+  // work is long, and none does.
   setPriority(-10);
 } catch {
   // Only root may: without it answers wait their turn on a busy host.
 }
+const precedence = ownPrecedence();
 
 port.on("message", hear);
 
 function catchUp(): void {
+  precedence.review();
   while (heard !== Atomics.load(count, 0)) {
     const next = receiveMessageOnPort(port);
     if (next === undefined) return;
@@ -38,6 +42,7 @@ function catchUp(): void {
 }
 
 function hear(batch: ThreadNews): void {
+  precedence.review();
   heard = (heard + 1) | 0;
   if (batch === "end") {
     server.close();

@@ -111,6 +111,12 @@ describe("an address", () => {
     ["2.0.43.10.in-addr.arpa", "PTR", "forward"],
     ["10.in-addr.arpa", "PTR", "forward"],
     ["02.0.42.10.in-addr.arpa", "PTR", "NXDOMAIN SOA 42.10.in-addr.arpa"],
+    // Link-local ones are nobody's outside (RFC 6303, 4.5), and one of them is the server's.
+    ["250.169.254.169.in-addr.arpa", "PTR", "NOERROR PTR _dns.rancher.internal"],
+    ["254.169.254.169.in-addr.arpa", "PTR", "NXDOMAIN SOA 254.169.in-addr.arpa"],
+    ["lb._dns-sd._udp.0.0.254.169.in-addr.arpa", "PTR", "NXDOMAIN SOA 254.169.in-addr.arpa"],
+    ["254.169.in-addr.arpa", "NS", "NOERROR SOA 254.169.in-addr.arpa"],
+    ["169.in-addr.arpa", "PTR", "forward"],
   ])("%s %s: %s", (name, type, expected) => {
     expect(said(ask(zone, name, type))).toBe(expected);
   });
@@ -136,8 +142,42 @@ describe("what is no name of the network", () => {
     ["mongo.green.skein.internal", "A", "NXDOMAIN"],
     ["hubot", "A", "NXDOMAIN"],
     ["hubot", "AAAA", "NXDOMAIN"],
+    ["hubot", "MX", "NXDOMAIN"],
+    ["hubot", "TXT", "NXDOMAIN"],
+    ["hubot", "SRV", "NXDOMAIN"],
+    ["hubot", "ANY", "NXDOMAIN"],
+    // What resolvers ask of top-level domains, and of the root.
+    ["com", "NS", "forward"],
+    ["com", "SOA", "forward"],
+    ["com", "DS", "forward"],
+    ["com", "DNSKEY", "forward"],
+    ["", "NS", "forward"],
+    // Below a stack of the network, as resolvers try it when the search list had no answer.
+    ["web.rocket-chat", "A", "NXDOMAIN"],
+    ["Nobody.Rocket-Chat", "TXT", "NXDOMAIN"],
+    // But a stack may be called as a top-level domain is.
+    ["www.example.rocket-chat", "A", "forward"],
+    ["rocket-chat", "NS", "forward"],
+    ["a.loop", "A", "NXDOMAIN"],
+    ["rocket-chat.example.com", "A", "forward"],
+    ["web.notrocket-chat", "A", "forward"],
   ])("%s %s: %s", (name, type, expected) => {
     expect(said(ask(zone, name, type, { domains }))).toBe(expected);
+  });
+
+  test("a question for HTTPS is no exception", () => {
+    const message = queryOf("hubot");
+    message.writeUInt16BE(65, message.length - 4);
+    expect(said(answer(message, contextOf(zone)))).toBe("NXDOMAIN");
+  });
+
+  test("a stack's names may be asked outside once nothing is of that stack", () => {
+    const changing = zoneOf({ "10.42.0.2": { name: "mongo", stack: "One" } }, { "two/web": {} });
+    const asked = () => ["mongo.one", "web.two"].map((name) => said(ask(changing, name)));
+    expect(asked()).toEqual(["NXDOMAIN", "NXDOMAIN"]);
+    changing.own(indexOf(ip("10.42.0.2")), null);
+    changing.declare("two", "web", null);
+    expect(asked()).toEqual(["forward", "forward"]);
   });
 
   test("is refused in a closed network, and an alias to it stands alone", () => {
@@ -147,16 +187,44 @@ describe("what is no name of the network", () => {
     expect(decoded(ask(closed, "mongo.rancher.internal")).flag_ra).toBe(false);
   });
 
-  test("another network's is not asked for by way of an alias either", () => {
-    const sly = zoneOf({}, { "a/b": { cname: "mongo.green.example" } });
-    expect(said(ask(sly, "b.a.rancher.internal", "A", { domains }))).toBe("NOERROR CNAME mongo.green.example");
-  });
+  test.each(["mongo.green.example", "hubot", "b.a", "9.0.42.10.in-addr.arpa", "1.1.254.169.in-addr.arpa"])(
+    "%s is not asked for by way of an alias either",
+    (cname) => {
+      const sly = zoneOf({}, { "a/b": { cname } });
+      expect(said(ask(sly, "b.a.rancher.internal", "A", { domains }))).toBe(`NOERROR CNAME ${cname}`);
+    },
+  );
 });
 
 test("unhealthy members are answered when none is healthy and the network says so", () => {
   const anyway = zoneOf(owners, services, { whenUnhealthy: "all" });
   expect(said(ask(anyway, "ill.backup.rancher.internal"))).toBe("NOERROR 10.42.0.8");
   expect(said(ask(anyway, "web.rocket-chat.rancher.internal"))).toBe("NOERROR 10.42.0.3 10.42.0.4");
+});
+
+describe("a service that stands for others", () => {
+  const addressOf = (n: number) => `192.0.2.${n + 1}`;
+  const membersOf = (services: Record<string, object>, name: string) =>
+    said(ask(zoneOf({}, services), `${name}.s.rancher.internal`, "A", { transport: "tcp" }));
+
+  test("has the members of all, as many as its record can name", () => {
+    const others = Array.from({ length: 64 }, (_, n) => [`s/a${n}`, { addresses: [addressOf(n)] }] as const);
+    const all = { "s/all": { aliases: others.map(([name]) => name) }, ...Object.fromEntries(others) };
+    expect(membersOf(all, "all")).toBe(`NOERROR ${others.map((_, n) => addressOf(n)).join(" ")}`);
+  });
+
+  test("has those of eight in a chain, however else they are reached", () => {
+    const chain = Array.from({ length: 12 }, (_, n) => [
+      `s/c${n}`,
+      // Each but the last leads to the next, and the first to the sixth as well.
+      { aliases: n === 0 ? ["c1", "c5"] : n < 11 ? [`c${n + 1}`] : [], addresses: [addressOf(n)] },
+    ]);
+    const services = Object.fromEntries(chain);
+    expect(membersOf(services, "c4").split(" ")).toHaveLength(1 + 8);
+    expect(new Set(membersOf(services, "c0").split(" ").slice(1))).toEqual(
+      new Set(Array.from({ length: 12 }, (_, n) => addressOf(n))),
+    );
+  });
 });
 
 test("who comes first is up to chance", () => {

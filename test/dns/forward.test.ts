@@ -5,7 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { createForwarder } from "../../src/dns/forward.ts";
 import { Frames, frame } from "../../src/dns/frames.ts";
 import { readQuery } from "../../src/dns/query.ts";
-import { hostUpstreams, readServers, type Upstream } from "../../src/dns/upstreams.ts";
+import type { Upstream } from "../../src/dns/upstreams.ts";
 import { type Decoded, packet, queryOf } from "./zone.ts";
 
 const open: { close(): unknown }[] = [];
@@ -73,6 +73,32 @@ test("the answer has the question's number, which the upstream never saw", async
   expect(upstream.asked[0]?.subarray(2)).toEqual(question.subarray(2));
 });
 
+test("EDNS is passed on as it came, options and all, and so is the upstream's", async () => {
+  const edns = (udpPayloadSize: number, cookie: string) => ({
+    additionals: [
+      {
+        type: "OPT",
+        name: ".",
+        udpPayloadSize,
+        flags: 0x8000,
+        options: [{ code: 10, data: Buffer.from(cookie, "hex") }],
+      },
+    ],
+  });
+  const asking = queryOf("Example.com", "A", { id: 99, ...edns(1400, "0123456789abcdef") });
+  expect(readQuery(asking)).toMatchObject({ end, edns: { size: 1400, wantsDnssec: true } });
+  const said = (id: number) =>
+    packet.encode({
+      type: "response",
+      id,
+      questions: [{ name: "Example.com", type: "A" }],
+      ...edns(1300, "0123456789abcdef0011223344556677"),
+    });
+  const upstream = await server(({ id }) => said(id));
+  expect(await createForwarder().ask(asking, end, [upstream], "udp")).toEqual(said(99));
+  expect(upstream.asked.map((message) => message.subarray(2))).toEqual([asking.subarray(2)]);
+});
+
 test("a silent server is not waited for: the next is asked, too", async () => {
   const [dumb, good] = [await server(silent), await server(addressed("192.0.2.2"))];
   expect(await asked([dumb, good])).toMatchObject({ answers: [{ data: "192.0.2.2" }] });
@@ -127,11 +153,4 @@ test("questions under way are bounded", async () => {
   const answers = await Promise.all(Array.from({ length: 10 }, () => forwarder.ask(question, end, [dumb], "udp")));
   expect(answers).toEqual(Array(10).fill(undefined));
   expect(dumb.asked.length).toBe(3);
-});
-
-test("the host's servers are those of its file, but for our own", () => {
-  const text =
-    "search x\nnameserver 192.0.2.1 # a\nnameserver 169.254.169.250\n;nameserver 1.1.1.1\nnameserver fe80::1%eth0\nnameserver nonsense\n";
-  expect(readServers(text).map(({ address }) => address)).toEqual(["192.0.2.1", "fe80::1%eth0"]);
-  expect(hostUpstreams("/nonexistent", () => 0)()).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Place } from "../../../src/lab/place.ts";
-import { clientCore, type Server } from "./servers.ts";
+import { clientCore, first, type Server } from "./servers.ts";
 
 /** What dnsperf found. */
 export interface Load {
@@ -39,7 +39,7 @@ export async function load(
   const flags = ["-s", address, "-d", questions, "-l", String(seconds), "-c", "4", "-q", "200"];
   const more = [...(rate === undefined ? [] : ["-Q", String(rate)]), ...(isDetailed ? ["-v"] : [])];
   // Where it shares a core its own turn comes first: the server is measured, not the client.
-  const pinned = isPinned ? ["taskset", "-c", clientCore] : ["nice", "-n", "-15"];
+  const pinned = isPinned ? ["taskset", "-c", clientCore] : first;
   const [command = "", ...args] = [...pinned, "dnsperf", ...flags, ...more];
   const text = await place.output(command, args);
   const number = (label: string) => Number(new RegExp(`${label}:\\s+([\\d.]+)`).exec(text)?.[1] ?? Number.NaN);
