@@ -174,6 +174,17 @@ export function createAddresses({ client, inputs, tell, mayWrite = () => true }:
     idle.set(net, waiting.add(key));
   }
 
+  /**
+   * While this host is no member there is nothing to do for any of them, and a thousand that wait are not looked at again
+   * for each thing that happens to the network.
+   */
+  function revive(net: string): void {
+    const waiting = idle.get(net);
+    if (waiting === undefined || !isOpen(net)) return;
+    for (const key of waiting) dirty.add(key);
+    idle.delete(net);
+  }
+
   function later(key: string, ms: number): void {
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -202,8 +213,7 @@ export function createAddresses({ client, inputs, tell, mayWrite = () => true }:
     },
     review(nets) {
       for (const net of nets) {
-        for (const key of idle.get(net) ?? []) dirty.add(key);
-        idle.delete(net);
+        revive(net);
         if (!inputs().world.keyspaces.has(net)) forget(net);
       }
       pump();
@@ -229,6 +239,7 @@ export function createAddresses({ client, inputs, tell, mayWrite = () => true }:
   function forget(net: string): void {
     records.forget(net);
     stocks.delete(net);
+    idle.delete(net);
   }
 }
 

@@ -68,7 +68,8 @@ function nthBlock(cidr: Cidr, length: number, n: number): Cidr {
   return `${fromNumber(toNumber(firstOf(cidr)) + n * 2 ** (32 - length))}/${length}` as Cidr;
 }
 
-function* addressesOf(block: Cidr): Generator<Ip> {
+/** Every address of a block, the lowest first. */
+export function* addressesOf(block: Cidr): Generator<Ip> {
   const first = toNumber(firstOf(block));
   for (let n = first; n < first + sizeOf(block); n++) yield fromNumber(n);
 }

@@ -6,7 +6,7 @@ import type { Leadership } from "../store/leadership.ts";
 import type { Expectation } from "../store/transaction.ts";
 import { idOf, look } from "./check.ts";
 import { isRepairable } from "./finding.ts";
-import { removeHost } from "./remove-host.ts";
+import { type RemovedHost, removeHost } from "./remove-host.ts";
 import { repair } from "./repair.ts";
 
 export interface CollectionOptions {
@@ -75,7 +75,12 @@ export function createCollection(options: CollectionOptions): Collection {
       if (now - since < forgetMs) continue;
       // An agent that comes back this moment is not removed.
       const away: Expectation = { key: `alive/${host}`, at: "absent" };
-      await removeHost(client, world, host, [fence, away]);
+      const removed = await removeHost(client, world, host, [fence, away]);
+      if (removed.stoppedBy !== undefined) {
+        tellPart(host, removed);
+        if (removed.stoppedBy === fence.key) break;
+        continue;
+      }
       const why = `its agent was away for ${Math.round((now - since) / 1000)} s`;
       tell({ type: "warned", code: "HOST_REMOVED", message: `Removed host ${host}: ${why}` });
       seen.delete(host);
@@ -83,6 +88,15 @@ export function createCollection(options: CollectionOptions): Collection {
     }
     silent = seen;
     return done;
+  }
+
+  /** Its agent came back, or another collects now. */
+  function tellPart(host: string, { stoppedBy, ...counts }: RemovedHost): void {
+    const gone = Object.entries(counts).filter(([, count]) => count > 0);
+    if (gone.length === 0) return;
+    const what = gone.map(([name, count]) => `${count} ${name}`).join(", ");
+    const message = `Stopped removing host ${host}: ${stoppedBy} is not as it was. Removed by then: ${what}`;
+    tell({ type: "warned", code: "HOST_PARTLY_REMOVED", message });
   }
 
   async function run(): Promise<void> {

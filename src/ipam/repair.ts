@@ -3,10 +3,11 @@ import { backingKey, type Owner, resting } from "../model/claim.ts";
 import { decode } from "../model/decode.ts";
 import { keyOf, parseKey, type RecordKey } from "../model/keys.ts";
 import type { Client } from "../store/client.ts";
-import type { Expectation, Write } from "../store/transaction.ts";
+import { type Expectation, maxWrites, type Write } from "../store/transaction.ts";
 import { knownClaim } from "./claim-store.ts";
 import type { Finding } from "./finding.ts";
 import { addressIn, secure } from "./secure.ts";
+import { unused } from "./unused.ts";
 
 type Found<T extends Finding["type"]> = Extract<Finding, { type: T }>;
 
@@ -84,7 +85,7 @@ async function claim(
 
 async function giveUp(
   client: Client,
-  { key, type, host }: Found<"stray-block" | "pending-block" | "spare-block">,
+  { net, key, type, host, prefix }: Found<"stray-block" | "pending-block" | "spare-block">,
   fence: readonly Expectation[],
 ): Promise<boolean> {
   const stored = await client.get(key);
@@ -92,8 +93,14 @@ async function giveUp(
   if (!stored || !decoded || !("path" in decoded) || decoded.path.type !== "block") return false;
   const block = decoded.value as { host: string; state?: "pending" | "confirmed" };
   if (block.host !== host || (type === "pending-block" && isConfirmed(block))) return false;
-  const gone: Expectation[] = type === "stray-block" ? [{ key: keyOf({ type: "host", host }), at: "absent" }] : [];
-  return swap(client, [{ key, at: stored.revision }, ...gone, ...fence], { type: "remove", key });
+  const expected: Expectation[] = [{ key, at: stored.revision }, ...fence];
+  if (type === "stray-block") expected.push({ key: keyOf({ type: "host", host }), at: "absent" });
+  if (type === "spare-block") {
+    const ungiven = await unused(client, net, prefix, maxWrites - expected.length);
+    if (ungiven === undefined) return false;
+    expected.push(...ungiven);
+  }
+  return swap(client, expected, { type: "remove", key });
 }
 
 async function swap(client: Client, expected: readonly Expectation[], write: Write): Promise<boolean> {

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { check } from "../../src/ipam/check.ts";
+import { usageOf } from "../../src/ipam/usage.ts";
 import type { Client } from "../../src/store/client.ts";
 import { eventually } from "../e2e/eventually.ts";
 import { type Etcd, leaderOf, startCluster, startEtcd } from "../store/etcd.ts";
 import { type Allocator, type AllocatorOptions, startAllocator } from "./allocator.ts";
+import { allocatorProcesses } from "./allocator-process.ts";
 import { installation } from "./installation.ts";
 
 let etcd: Etcd;
@@ -24,23 +26,41 @@ const faults = (client: Client, { world }: Allocator) =>
 /** Every host watches by a connection of its own, as hosts do. */
 const sibling = (client: Client) => etcd.client({ prefix: client.prefix });
 
-test("twenty hosts at once give 10,000 containers an address each, and no two the same", {
-  timeout: 180_000,
+/** How many records have an address, as the client's only member has it, leader or none. */
+async function givenAsOf({ etcd, rangeOf }: Client): Promise<number> {
+  const { start, end } = rangeOf("keyspaces/blue/containers/");
+  const { kvs } = await etcd.kv.range({ key: start, range_end: end, serializable: true });
+  return kvs.filter(({ value }) => JSON.parse(String(value)).ip !== undefined).length;
+}
+
+test("twenty processes at once give 10,000 containers an address each, and no two the same, though some are killed", {
+  timeout: 240_000,
 }, async () => {
   const hosts = Array.from({ length: 20 }, (_, n) => `h${n}`);
   const blue = await installation(etcd.client(), hosts, { cidr: "10.42.0.0/16" });
   for (const host of hosts) await blue.containers(host, 500);
-  const [first] = (await Promise.all(hosts.map((host) => start(sibling(blue.client), host)))) as [Allocator];
-  await eventually(async () => expect(first.world.keyspaces.get("blue")?.byIp.size).toBe(10_000), 150_000);
+  const spawned = await allocatorProcesses(etcd.endpoint, blue.client);
+  const [first = "", ...others] = hosts;
+  const processes = [await spawned(first), ...(await Promise.all(others.map(spawned)))];
+  expect(new Set(processes.map(({ pid }) => pid)).size).toBe(20);
+  const witness = await start(sibling(blue.client), "witness");
+  const count = () => witness.world.keyspaces.get("blue")?.byIp.size ?? 0;
+  for (const { go } of processes) go();
+  await eventually(() => expect(count()).toBeGreaterThan(1_000), 60_000);
+  const dying = processes.slice(0, 3);
+  await Promise.all(dying.map(({ kill }) => kill()));
+  expect(count()).toBeLessThan(10_000);
+  for (const { host } of dying) (await spawned(host)).go();
+  await eventually(() => expect(count()).toBe(10_000), 120_000);
 
   const given = await blue.addresses();
   expect(given.size).toBe(10_000);
   expect(new Set(given.values()).size).toBe(10_000);
+  expect(await faults(blue.client, witness)).toEqual([]);
   // A claim for each container and each agent, and none besides.
   const claims = await blue.claims();
   expect(claims.size).toBe(10_020);
   expect([...claims.values()].every((claim) => claim?.state === "held")).toBe(true);
-  expect(await faults(blue.client, first)).toEqual([]);
 });
 
 test("a network is filled to its last address, and one that is freed is given again after its rest", async () => {
@@ -63,6 +83,12 @@ test("a network is filled to its last address, and one that is freed is given ag
   await eventually(async () =>
     expect(all.flatMap(({ addresses }) => addresses.troubles("blue"))).toMatchObject([{ code: "NETWORK_FULL" }]),
   );
+
+  // The last of them lie in blocks of h2 and h3.
+  const { world } = all[0] as Allocator;
+  const usage = await usageOf(blue.client, world, "blue");
+  expect(usage).toMatchObject({ free: 0, used: room + 1 + 3 });
+  expect(usage?.hosts.find(({ host }) => host === "h1")?.borrowed).toBeGreaterThan(0);
 
   const freed = given.get("h1/c3") as string;
   await blue.remove("h1", "c3");
@@ -145,8 +171,10 @@ test("etcd loses its leader midway: nothing is given twice and nothing is lost",
   const all = await Promise.all(hosts.map((host) => start(witness.client({ endpoints, prefix: client.prefix }), host)));
   for (const host of hosts) await blue.containers(host, 300);
   const count = () => all[0]?.world.keyspaces.get("blue")?.byIp.size ?? 0;
+  const follower = witness.client({ prefix: client.prefix });
   await eventually(async () => expect(count()).toBeGreaterThan(100), 30_000);
   await leader.kill();
+  expect(await givenAsOf(follower)).toBeLessThan(900);
   await eventually(async () => expect(count()).toBe(900), 90_000);
 
   const given = await blue.addresses();

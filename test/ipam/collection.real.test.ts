@@ -32,9 +32,13 @@ interface Collector {
   events: AgentEvent[];
 }
 
-/** Looks only when it is told to, and by the clock it is told. */
-async function collector(client: Client, { world, host }: Allocator, forgetMs?: number): Promise<Collector> {
-  const leadership = campaign({ client, key: "leaders/ipam", value: host, ttlSeconds: 2 });
+/** Looks only when it is told to, and by the clock it is told. It leads by `voice`, where that is another. */
+async function collector(
+  client: Client,
+  { world, host }: Allocator,
+  { forgetMs, voice = client }: { forgetMs?: number; voice?: Client } = {},
+): Promise<Collector> {
+  const leadership = campaign({ client: voice, key: "leaders/ipam", value: host, ttlSeconds: 2 });
   const events: AgentEvent[] = [];
   const collection = createCollection({
     client,
@@ -62,6 +66,16 @@ async function halfDead(): Promise<{ blue: Installation; living: Allocator; dead
   dying.stop();
   const dead = [...(await blue.addresses())].flatMap(([key, ip]) => (key.startsWith("h2/") ? [ip] : []));
   return { blue, living, dead };
+}
+
+/** Watches a key: the outer promise resolves when the watch stands, the inner once the key is gone. */
+async function deletion({ etcd, prefix }: Client, key: string): Promise<{ gone: Promise<void> }> {
+  const watcher = await etcd
+    .watch()
+    .key(prefix + key)
+    .create();
+  onTestFinished(() => watcher.cancel());
+  return { gone: new Promise((resolve) => void watcher.once("delete", () => resolve())) };
 }
 
 const heldOf = async (blue: Installation) =>
@@ -116,6 +130,28 @@ test("only one leads, and another takes over when it ends", async () => {
   expect((await blue.claims()).get("10.42.9.9")).toMatchObject({ state: "resting" });
 });
 
+test("who is cut off leads until its lease runs out, and then collects nothing, whatever it believes", async () => {
+  const { blue, living } = await halfDead();
+  const voice = sibling(blue.client);
+  const first = await collector(sibling(blue.client), living, { voice });
+  await eventually(() => expect(first.leadership.fence()).toBeDefined());
+  const second = await collector(sibling(blue.client), living);
+  const leak = '{"state":"held","owner":{"host":"h9","container":"x"},"sequence":1}';
+  await blue.client.put("addresses/blue/10.42.9.9", leak);
+  const expired = await deletion(blue.client, "leaders/ipam");
+  voice.close();
+  expect(await second.collection.sweep(0)).toBe(0);
+  await expired.gone;
+  await eventually(() => expect(second.leadership.fence()).toBeDefined());
+  // Its fence is of the key that is gone.
+  expect(first.leadership.fence()).not.toEqual(second.leadership.fence());
+  for (const now of [0, hour]) expect(await first.collection.sweep(now)).toBe(0);
+  expect((await blue.claims()).get("10.42.9.9")).toMatchObject({ state: "held" });
+  await second.collection.sweep(2 * hour);
+  expect(await second.collection.sweep(3 * hour)).toBe(1);
+  expect([first.events, second.events]).toMatchObject([[], [{ type: "collected" }]]);
+});
+
 test("a host that is removed leaves nothing but addresses that rest; so does one that is away too long", async () => {
   const { blue, living, dead } = await halfDead();
   const gone = await removeHost(blue.client, living.world, "h2");
@@ -141,12 +177,72 @@ test("a host that is removed leaves nothing but addresses that rest; so does one
   expect(await check(faults)).toEqual([]);
 
   const again = await halfDead();
-  const { collection, leadership } = await collector(again.blue.client, again.living, 10 * hour);
+  const { collection, leadership } = await collector(again.blue.client, again.living, { forgetMs: 10 * hour });
   await eventually(() => expect(leadership.fence()).toBeDefined());
   for (const now of [0, 9 * hour]) expect(await collection.sweep(now)).toBe(0);
   expect(await collection.sweep(10 * hour)).toBe(1);
   const left = (await again.blue.client.range("")).records.map(({ key }) => key);
   expect(left.filter((key) => key.includes("h2"))).toEqual([]);
+});
+
+test("a host whose agent is back is not removed, nor said to be; midway it keeps what is left", async () => {
+  const { blue, living, dead } = await halfDead();
+  let removals = 0;
+  const client: Client = {
+    ...sibling(blue.client),
+    async commit(expected, writes) {
+      const commit = await blue.client.commit(expected, writes);
+      // Its containers went: now it is back.
+      if (commit.done && writes.some(({ type }) => type === "remove") && removals++ === 0)
+        await blue.client.put("alive/h2", "{}");
+      return commit;
+    },
+  };
+  const { collection, leadership, events } = await collector(client, living, { forgetMs: 10 * hour });
+  await eventually(() => expect(leadership.fence()).toBeDefined());
+  const keys = async () => (await blue.client.range("")).records.map(({ key }) => key);
+  await collection.sweep(0);
+  // The collector knows of living agents what it read a moment ago.
+  await blue.client.put("alive/h2", "{}");
+  const before = await keys();
+  expect(await collection.sweep(10 * hour)).toBe(0);
+  expect(await keys()).toEqual(before);
+  expect(events).toEqual([]);
+
+  await blue.client.remove("alive/h2");
+  expect(await collection.sweep(11 * hour)).toBe(0);
+  const message = "Stopped removing host h2: alive/h2 is not as it was. Removed by then: 2 containers";
+  expect(events).toMatchObject([{ type: "warned", code: "HOST_PARTLY_REMOVED", message }]);
+  expect((await keys()).filter((key) => key.includes("h2"))).toEqual([
+    "alive/h2",
+    "hosts/h2",
+    expect.stringMatching("keyspaces/blue/members/h2"),
+  ]);
+  for (const ip of dead) expect((await blue.claims()).get(ip)).toMatchObject({ state: "held" });
+
+  await blue.client.remove("alive/h2");
+  expect(await collection.sweep(12 * hour)).toBe(1);
+  expect(events).toMatchObject([{ code: "HOST_PARTLY_REMOVED" }, { code: "HOST_REMOVED" }]);
+  expect((await keys()).filter((key) => key.includes("h2"))).toEqual([]);
+});
+
+test("a block that is another's by the time its host is removed stays, and the others go", async () => {
+  const { blue, living } = await halfDead();
+  const another = "keyspaces/blue/blocks/10.42.200.0-26";
+  await blue.client.put(another, '{"host":"h2","state":"confirmed"}');
+  await eventually(() => expect(living.world.keyspaces.get("blue")?.blocksByHost.get("h2")?.size).toBe(2));
+  const client: Client = {
+    ...blue.client,
+    async commit(expected, writes) {
+      const value = '{"host":"h1","state":"confirmed"}';
+      if (writes.some(({ key }) => key === another) && !String((await blue.client.get(another))?.value).includes("h1"))
+        await blue.client.put(another, value);
+      return blue.client.commit(expected, writes);
+    },
+  };
+  expect(await removeHost(client, living.world, "h2")).toEqual({ containers: 2, addresses: 3, blocks: 1, networks: 1 });
+  const { records } = await blue.client.range("keyspaces/blue/blocks/");
+  expect(records.map(({ value }) => JSON.parse(String(value)).host)).toEqual(["h1", "h1"]);
 });
 
 test("blocks go back when nothing of them is used, but one a member, and those of hosts without a record", async () => {

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { askFor, confirm, lookAgain, readBlocks } from "../../src/ipam/blocks.ts";
 import { createClaiming } from "../../src/ipam/claiming.ts";
+import type { Finding } from "../../src/ipam/finding.ts";
 import { createOwnRecords } from "../../src/ipam/own-records.ts";
+import { repair } from "../../src/ipam/repair.ts";
 import { createStock } from "../../src/ipam/stock.ts";
-import { cidr, ip } from "../../src/model/address.ts";
+import { type Cidr, cidr, ip } from "../../src/model/address.ts";
+import { blockName } from "../../src/model/block.ts";
+import { keyOf } from "../../src/model/keys.ts";
 import type { Client } from "../../src/store/client.ts";
 import { self, worldOf } from "../desired/fold.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
@@ -68,3 +72,51 @@ test("a release does not take an address from a record that is back, told or not
   expect(await claiming.release({ ...gone, sequence: 1 })).toBe("done");
   expect(String((await client.get("addresses/blue/10.42.0.70"))?.value)).toBe(held("h1", 1));
 });
+
+/** A confirmed block of h1, found to be spare. */
+async function spareBlock(client: Client, prefix: Cidr): Promise<Finding> {
+  const key = keyOf({ type: "block", net: "blue", block: blockName(prefix) });
+  await client.put(key, '{"host":"h1","state":"confirmed"}');
+  return { type: "spare-block", net: "blue", key, prefix, host: "h1", reason: "host h1 uses no address of it" };
+}
+
+/** The client of somebody who is a moment late: `first` is done just before its transaction. */
+function late(client: Client, first: () => Promise<unknown>): Client {
+  return {
+    ...client,
+    async commit(expected, writes) {
+      await first();
+      return client.commit(expected, writes);
+    },
+  };
+}
+
+const resting = '{"state":"resting","owner":{"host":"h1","container":"old"},"sequence":2,"releasedAt":1}';
+
+test.each([
+  ["one that nobody ever had", narrow, undefined],
+  ["one that rested", narrow, resting],
+  ["the first of a block wider than a transaction", wide, undefined],
+])("a spare block is kept when an address of it is given as it is about to go back: %s", async (_, prefix, before) => {
+  const client = etcd.client();
+  const finding = await spareBlock(client, prefix);
+  const key = `addresses/blue/${prefix === wide ? "10.42.0.2" : "10.42.0.127"}`;
+  if (before) await client.put(key, before);
+  const give = () => client.put(key, held("h1", 3));
+  expect(await repair(late(client, give), finding, 0)).toBe(false);
+  expect(await client.get(finding.key)).toBeDefined();
+});
+
+test.each([narrow, wide])(
+  "a spare block goes back while its addresses rest, and not once one is held: %s",
+  async (prefix) => {
+    const client = etcd.client();
+    const finding = await spareBlock(client, prefix);
+    await client.put("addresses/blue/10.42.0.126", held("h2", 1));
+    expect(await repair(client, finding, 0)).toBe(false);
+    await client.put("addresses/blue/10.42.0.126", resting);
+    await client.put("addresses/blue/10.42.0.200", held("h2", 1));
+    expect(await repair(client, finding, 0)).toBe(true);
+    expect(await client.get(finding.key)).toBeUndefined();
+  },
+);

@@ -10,6 +10,7 @@ import { type Stoppable, stoppable } from "./stoppable.ts";
 /**
  * One agent, killed between every two calls to etcd on its way from nothing to all that it does with addresses: it joins,
  * takes a block, gives an address, claims one that a record names, takes a second block, lets both addresses go, leaves.
+ * Once its containers go however far it got, and once they stay, so that what it was about is looked at as it lies.
  */
 let etcd: Etcd;
 beforeAll(async () => {
@@ -28,21 +29,32 @@ async function start(client: Client, host: string, hand?: Client): Promise<Alloc
   return allocator;
 }
 
-/** Everything an agent does with addresses, as far as its hand lets it. */
-async function live(blue: Installation, hand: Stoppable): Promise<void> {
-  const until = (done: () => Promise<void>) =>
-    eventually(async () => {
-      if (!hand.stopped()) await done();
-    });
+function unlessStopped(hand: Stoppable, done: () => Promise<void>): Promise<void> {
+  return eventually(async () => {
+    if (!hand.stopped()) await done();
+  });
+}
+
+async function heldIn(blue: Installation): Promise<number> {
+  return [...(await blue.claims()).values()].filter((claim) => claim?.state === "held").length;
+}
+
+/** The first half of an agent's life, as far as its hand lets it: it joins, and its four containers get their addresses. */
+async function rise(blue: Installation, hand: Stoppable): Promise<Allocator> {
   const agent = await start(sibling(blue.client), "h1", hand.client);
-  const held = async () => [...(await blue.claims()).values()].filter((claim) => claim?.state === "held").length;
   await blue.container("h1", "fixed", { ip: "10.42.0.77" });
   await blue.containers("h1", 3);
-  await until(async () => expect((await blue.addresses()).size).toBe(4));
-  await until(async () => expect(await held()).toBe(5));
+  await unlessStopped(hand, async () => expect((await blue.addresses()).size).toBe(4));
+  await unlessStopped(hand, async () => expect(await heldIn(blue)).toBe(5));
+  return agent;
+}
+
+/** All of it: then the containers go, and it leaves. */
+async function live(blue: Installation, hand: Stoppable): Promise<void> {
+  const agent = await rise(blue, hand);
   for (const id of ["fixed", "c0", "c1", "c2"]) await blue.remove("h1", id);
-  await until(async () => expect(await held()).toBe(0));
-  await until(async () => expect(agent.world.keyspaces.get("blue")?.members.size ?? 0).toBe(0));
+  await unlessStopped(hand, async () => expect(await heldIn(blue)).toBe(0));
+  await unlessStopped(hand, async () => expect(agent.world.keyspaces.get("blue")?.members.size ?? 0).toBe(0));
   agent.stop();
 }
 
@@ -77,4 +89,40 @@ describe.each(Array.from({ length: 36 }, (_, n) => n))("killed after %i calls", 
     expect(new Set(given).size).toBe(given.length);
     expect(await faultsOf(blue, false)).toEqual([]);
   });
+});
+
+test("undisturbed its first half leaves nothing amiss, and takes no more calls than are cut below", async () => {
+  const blue = await installation(etcd.client(), ["h1", "witness"], network);
+  const hand = stoppable(sibling(blue.client), Number.POSITIVE_INFINITY);
+  (await rise(blue, hand)).stop();
+  expect(await faultsOf(blue, false)).toEqual([]);
+  expect(hand.calls()).toBeGreaterThan(15);
+  expect(hand.calls()).toBeLessThanOrEqual(26);
+});
+
+/** What had not been begun, or only asked for: no address that was given lacks its claim, and no claim its record. */
+const unbegun = /^(unclaimed addresses\/blue\/10\.42\.0\.77|pending-block .*)$/;
+
+describe.each(Array.from({ length: 26 }, (_, n) => n))("killed after %i calls while its containers stay", (most) => {
+  test.each(["repaired and started again", "started again"])(
+    "nothing is half given, and all is once it is %s",
+    async (how) => {
+      const blue = await installation(etcd.client(), ["h1", "witness"], network);
+      (await rise(blue, stoppable(sibling(blue.client), most))).stop();
+      const before = await blue.addresses();
+      for (const fault of await faultsOf(blue, false)) expect(fault).toMatch(unbegun);
+      if (how.startsWith("repaired")) {
+        expect(await faultsOf(blue, true)).toEqual([]);
+        expect(await faultsOf(blue, false)).toEqual([]);
+      }
+
+      await start(sibling(blue.client), "h1");
+      await eventually(async () => expect((await blue.addresses()).size).toBe(4));
+      await eventually(async () => expect(await heldIn(blue)).toBe(5));
+      const given = await blue.addresses();
+      expect(new Set(given.values()).size).toBe(4);
+      for (const [key, ip] of before) expect(given.get(key)).toBe(ip);
+      expect(await faultsOf(blue, false)).toEqual([]);
+    },
+  );
 });
