@@ -1,10 +1,21 @@
 import { defineConfig } from "vitest/config";
 
-/** Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run one file at a time. */
+/**
+ * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run one file at a time. Those of
+ * what needs ESP in the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
+ */
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["test/**/*.test.ts"], exclude: ["test/**/*.real.test.ts"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/**/*.real.test.ts", "test/**/*.vm.test.ts"],
+          // Some start programs, and a machine may be busy.
+          testTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: "real",

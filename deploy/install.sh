@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs Skein as a service on this host: Debian packages, /opt/skein, /usr/local/bin/skein, the systemd unit and,
-# where there is none yet, /etc/skein/agent.json. Run it from a checkout, or give it a package made by `npm pack`:
+# Installs Skein as a service on this host: Debian packages, /opt/skein, /usr/local/bin/skein, the systemd units of the
+# agent and of charon and, where there are none yet, /etc/skein/agent.json and /etc/skein/strongswan.conf. Run it from a
+# checkout, or give it a package made by `npm pack`:
 #
 #   sh deploy/install.sh [skein-VERSION.tgz]
 #
-# Again is an upgrade: the configuration is kept, rows stay in the kernel, and no packet is lost. DESTDIR puts the files
-# below another root and leaves systemd alone.
+# Again is an upgrade: the configuration is kept, rows stay in the kernel, charon and its tunnels go on, and no packet is
+# lost. DESTDIR puts the files below another root and leaves systemd alone.
 set -eu
 
 root=${DESTDIR:-}
@@ -16,13 +17,18 @@ say() { echo "skein install: $*"; }
 command -v npm >/dev/null || { say "expected npm on the PATH; on Debian: apt-get install npm" >&2; exit 1; }
 
 missing=
-for package in libnftables1 nftables iproute2; do
+charon="charon-systemd strongswan-swanctl libstrongswan-standard-plugins libcharon-extra-plugins"
+for package in libnftables1 nftables iproute2 $charon; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
   say "Debian packages:$missing"
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends $missing >/dev/null
 fi
+# Debian starts what it installs: its charon would take the ports of ours. One that was here before has its reasons.
+case " $missing " in
+  *" charon-systemd "*) if [ -d /run/systemd/system ]; then systemctl disable --now --quiet strongswan; fi ;;
+esac
 
 package=${1:-}
 scratch=$(mktemp -d)
@@ -47,7 +53,22 @@ exec /opt/skein/node_modules/skein/dist/bin.js "$@"
 SH
 [ -z "$root" ] || sed -i "s|/opt/skein|$root/opt/skein|g" "$root/usr/local/bin/skein"
 chmod 755 "$root/usr/local/bin/skein"
-cp "$here/deploy/skein.service" "$root/etc/systemd/system/skein.service"
+cp "$here/deploy/skein.service" "$here/deploy/skein-charon.service" "$root/etc/systemd/system/"
+
+if [ -e "$root/etc/skein/strongswan.conf" ]; then
+  say "kept $root/etc/skein/strongswan.conf"
+else
+  install -m 644 "$here/deploy/strongswan.conf" "$root/etc/skein/strongswan.conf"
+fi
+# Debian's profile for charon knows Debian's files only; where AppArmor enforces it, ours have to be said.
+profile=$root/etc/apparmor.d/local/usr.sbin.charon-systemd
+if [ -d "$root/etc/apparmor.d" ] && ! grep -qs /run/skein/ "$profile"; then
+  mkdir -p "${profile%/*}"
+  printf '%s\n' '# Skein' '/etc/skein/strongswan.conf r,' '/run/skein/charon.vici rw,' 'capability net_bind_service,' >> "$profile"
+  if [ -z "$root" ] && command -v apparmor_parser >/dev/null; then
+    apparmor_parser --replace /etc/apparmor.d/usr.sbin.charon-systemd || say "cannot load AppArmor's profile of charon: see above"
+  fi
+fi
 
 if [ -e "$root/etc/skein/agent.json" ]; then
   say "kept $root/etc/skein/agent.json"
@@ -59,5 +80,8 @@ fi
 if [ -z "$root" ] && [ -d /run/systemd/system ]; then
   systemctl daemon-reload
   systemctl try-restart skein
+  if systemctl --quiet is-active strongswan; then
+    say "strongswan.service is up and has the ports of skein-charon: systemctl disable --now strongswan, if no tunnel needs it"
+  fi
 fi
 say "done: $("$root/usr/local/bin/skein" --version)"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a Debian machine ready for `npm test` and `npm run demo`, and with the argument `bench` for `npm run bench`. Says
-# what it installs; does nothing where all is there.
+# Makes a Debian machine ready for `npm run demo`; with the argument `test` for `npm test`, with `vm` for the demo in a
+# virtual machine, with `bench` for `npm run bench`. Says what it installs; does nothing where all is there.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,8 +13,26 @@ packages="etcd-server etcd-client nftables libnftables1 iproute2 iputils-ping ip
   procps util-linux kmod systemd"
 # Clients of DNS and a forwarder, as containers may have them.
 packages="$packages bind9-dnsutils knot-dnsutils busybox dnsmasq-base"
-# What names are measured with, and beside.
-[ "${1:-}" != bench ] || packages="$packages dnsperf unbound aardvark-dns"
+# IPsec's daemon: its plugins are in four packages, and swanctl is the witness.
+packages="$packages charon-systemd strongswan-swanctl libstrongswan-standard-plugins libcharon-extra-plugins"
+
+# Whether the kernel has what encrypted networks need.
+has_esp() {
+  key=0x0123456789012345678901234567890123456789
+  unshare --net sh -c "ip link add xf0 type xfrm if_id 1 && ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1000 \
+    mode transport aead 'rfc4106(gcm(aes))' $key 128" 2>/dev/null
+}
+# Debian's kernel in QEMU, for want of our own: test/vm/vmrun.
+machine="qemu-system-x86 xz-utils kmod"
+case "${1:-}" in
+  test) has_esp || packages="$packages $machine" ;;
+  vm) packages="$packages $machine" ;;
+  # What names and data planes are measured with, and beside.
+  bench)
+    packages="$packages dnsperf unbound aardvark-dns iperf3"
+    has_esp || packages="$packages $machine"
+    ;;
+esac
 
 missing_packages() {
   for package in $packages; do
@@ -55,8 +73,10 @@ install_packages() {
   rm -f "$log"
   allow_services
   trap - EXIT HUP INT TERM
-  # Installed but stopped, it would still come up at the next boot.
-  case " $1" in *" etcd-server "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet etcd; fi ;; esac
+  # Installed but stopped, they would still come up at the next boot.
+  for service in etcd-server:etcd charon-systemd:strongswan; do
+    case " $1" in *" ${service%:*} "*) if [ -d /run/systemd/system ]; then systemctl disable --quiet "${service#*:}"; fi ;; esac
+  done
 }
 
 missing=$(missing_packages)

@@ -1,34 +1,37 @@
 import { filter, Subject } from "rxjs";
 import type { Config } from "./config.ts";
-import { createDeclared, skippedOf } from "./desired/declared.ts";
-import type { Self, Skip, Underlay } from "./desired/inputs.ts";
+import { createDeclared } from "./desired/declared.ts";
+import type { Self, Underlay } from "./desired/inputs.ts";
 import { mark, type Scope } from "./desired/rows.ts";
 import { createNames } from "./dns/names.ts";
-import { createFlow, ofNetwork } from "./flow.ts";
+import { createFlow } from "./flow.ts";
 import { createAddresses } from "./ipam/addresses.ts";
 import { check } from "./ipam/check.ts";
 import { createCollection } from "./ipam/collection.ts";
 import { createMembership, decide, leaveNetwork } from "./ipam/membership.ts";
 import { removeHost } from "./ipam/remove-host.ts";
 import { usageOf } from "./ipam/usage.ts";
+import { openIpsec } from "./ipsec.ts";
 import { openDrivers } from "./kernel/drivers.ts";
 import { openKernel } from "./kernel/open.ts";
 import { watchUnderlay } from "./kernel/underlay.ts";
+import { keyRotation } from "./key-rotation.ts";
 import { keyOf } from "./model/keys.ts";
-import { domainOf } from "./model/network.ts";
-import { earlierOf, type Revision } from "./model/revision.ts";
+import { networkStates } from "./network-states.ts";
 import { aliveHosts } from "./observe/alive.ts";
 import { createConvergence } from "./observe/convergence.ts";
 import type { AgentEvent } from "./observe/event.ts";
+import { Fault } from "./observe/fault.ts";
 import { createPublisher } from "./observe/publisher.ts";
-import type { AgentView, NetworkState } from "./observe/view.ts";
+import { createTunnelCounts } from "./observe/tunnel-counts.ts";
+import type { AgentView } from "./observe/view.ts";
 import { waitForNetwork } from "./observe/wait.ts";
 import { createEngine } from "./reconcile/start.ts";
 import { protectedRanges } from "./runtime/protected.ts";
 import { createRegistration, readInstance } from "./runtime/registration.ts";
 import { campaign } from "./store/leadership.ts";
 import { openEtcd } from "./store/open.ts";
-import { watchWorld } from "./store/world-watch.ts";
+import { stalenessOf, watchWorld } from "./store/world-watch.ts";
 import { version } from "./version.ts";
 
 export interface RunningAgent {
@@ -60,13 +63,15 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
   const watch = watchWorld(client);
   const kernel = await openKernel({ namespaceDirectories: config.netnsDirectories });
   opening.defer(() => kernel.close());
+  const ipsec = await openIpsec(config, kernel);
+  opening.defer(() => ipsec.stop());
   const underlay = await watchUnderlay(kernel, config.underlay);
   let started = false;
   let ready = false;
 
   const declared = createDeclared(selfAt(underlay.now()));
   const { world } = declared;
-  const engine = createEngine({ drivers: openDrivers(kernel), tell });
+  const engine = createEngine({ drivers: openDrivers(kernel, { tunnel: ipsec.tunnels.driver }), tell });
   const registration = createRegistration({
     client,
     host,
@@ -112,10 +117,15 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     resolvConf: config.resolvConf,
     warn: (message) => tell({ type: "warned", code: "NAMES_DOWN", message }),
   });
+  const counts = createTunnelCounts({ host, world, standing: () => ipsec.tunnels.standing() });
+  const states = networkStates({
+    ...{ host, declared, engine, watch, names, addresses, counts },
+    later: () => ({ flow, convergence }),
+  });
   const convergence = createConvergence({
-    observed: () => new Map([...world.networks.keys()].map((net) => [net, observedOf(net)])),
+    observed: () => new Map([...world.networks.keys()].map((net) => [net, states.observed(net)])),
     settled: () => engine.settled(),
-    troubled: (net) => engine.braked() !== undefined || isUnderWay(net) || failuresOf(net).length > 0,
+    troubled: (net) => engine.braked() !== undefined || isUnderWay(net) || states.failures(net).length > 0,
     changed: (nets) => publisher.touch(nets),
   });
   const flow = createFlow({
@@ -125,7 +135,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     tell,
     folded: names.take,
     changed(nets, hosts) {
-      if (hosts.has(host)) registration.announce(underlay.now());
+      if (hosts.has(host)) announce();
       membership.review(nets);
       addresses.review(nets);
       convergence.review();
@@ -134,6 +144,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       names.start();
       await engine.start(await scopesOf());
       started = true;
+      rotation()?.resume();
       membership.review(world.networks.keys());
       addresses.start();
       await engine.settled();
@@ -146,17 +157,25 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     host,
     version,
     startedAt,
+    state: config.state,
     world,
     events$,
     underlay: () => underlay.now(),
-    etcd: () => ({ ...etcd.description, ...staleness() }),
+    etcd: () => ({ ...etcd.description, ...stalenessOf(watch.areas.values()) }),
     ready: () => ready,
-    networks: () => [...world.networks.keys()].sort().map(networkState),
+    networks: () => [...world.networks.keys()].sort().map(states.of),
     rejected: () => [...declared.rejected.values()],
     braked: () => engine.braked(),
     plan: () => engine.plan(),
     alive: () => aliveHosts(client),
     release: () => engine.release(),
+    charon: () => (states.encrypted().length > 0 ? ipsec.tunnels.state() : { type: "unneeded" }),
+    tunnels: () => ipsec.tunnels.list(),
+    async rotateKeys() {
+      const own = rotation();
+      if (own) return own.rotate();
+      throw new Fault(409, "NO_KEYS", `Cannot rotate keys of ${host}: expected keys of its own, got none`);
+    },
     async usage(net) {
       const nets = net === undefined ? [...world.networks.keys()].sort() : [net];
       return (await Promise.all(nets.map((name) => usageOf(client, world, name)))).flatMap((usage) => usage ?? []);
@@ -166,9 +185,23 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     leave,
     wait: (net, revision, signal) => waitForNetwork({ client, view }, net, revision, signal),
   };
+  const rotation = keyRotation({
+    client,
+    host,
+    ipsec,
+    nets: states.encrypted,
+    wait: view.wait,
+    announce,
+    async adopt() {
+      flow.become(selfAt(underlay.now()));
+      await engine.settled();
+    },
+    tell: (message) => tell({ type: "warned", code: "KEYS", message }),
+  });
   const publisher = createPublisher({ view, client, tell, mayWrite: registration.isClaimed });
 
   const subscriptions = [
+    events$.subscribe(counts.take),
     events$
       .pipe(filter(({ type }) => type === "converged" || type === "skipped"))
       .subscribe(() => convergence.review()),
@@ -177,22 +210,43 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
       addresses.take(batch.events);
     }),
     underlay.changes$.subscribe(move),
+    ipsec.changes$.subscribe(equip),
+    ipsec.tunnels.events$
+      .pipe(filter(({ type }) => states.encrypted().length > 0 || !type.startsWith("charon-")))
+      .subscribe(tell),
   ];
-  registration.announce(underlay.now());
+  announce();
   const open = opening.move();
 
   return { view, stop };
 
   function selfAt(place: Underlay): Self {
-    return { host, underlay: place, uplinks: config.uplinks, protected: protectedRanges(place, config.etcd.endpoints) };
+    return {
+      host,
+      underlay: place,
+      uplinks: config.uplinks,
+      ipsec: ipsec.now(),
+      protected: protectedRanges(place, config.etcd.endpoints),
+    };
   }
 
   /** The underlay moved: devices, routes and guards follow, and the peers are told. */
   function move(place: Underlay): void {
     const was = declared.self().underlay;
     tell({ type: "underlay", dev: place.dev, address: place.address, mtu: place.mtu, was });
-    registration.announce(place);
+    announce();
     flow.become(selfAt(place));
+  }
+
+  /** What IPsec lacks is less now: an own key may have come, which peers are told of. */
+  function equip(): void {
+    announce();
+    flow.become(selfAt(underlay.now()));
+    if (started) rotation()?.resume();
+  }
+
+  function announce(): void {
+    registration.announce({ address: config.external ?? underlay.now().address, ...ipsec.announced() });
   }
 
   async function scopesOf(): Promise<Scope[]> {
@@ -201,41 +255,9 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     return ["host", ...ours.map((name): Scope => `net:${name.slice(mark.namespace.length)}`)];
   }
 
-  function networkState(net: string): NetworkState {
-    const network = world.networks.get(net);
-    const member = world.keyspaces.get(net)?.members.get(host)?.value;
-    return {
-      net,
-      member: member && { address: member.address, mac: member.mac },
-      observed: observedOf(net),
-      converged: convergence.of(net) ?? ("0" as Revision),
-      rows: flow.rowsOf(net),
-      ...(member && network && { names: { domain: domainOf(net, network.value), serving: names.isServing(net) } }),
-      failed: failuresOf(net),
-      skipped: withTroubles(skippedOf(net, declared.skipped), addresses.troubles(net)),
-    };
-  }
-
-  function failuresOf(net: string) {
-    return engine.failures().filter(({ units }) => units.some(ofNetwork(net)));
-  }
-
   /** Rows will follow from what this host itself is about to write: its membership, an address. */
   function isUnderWay(net: string): boolean {
     return decide(net, { world, self: declared.self() }) === "join" || addresses.pending(net);
-  }
-
-  /** A network is seen as far as the least of what bears on it. */
-  function observedOf(net: string): Revision {
-    return (["networks/", "hosts/", `keyspaces/${net}/`] as const)
-      .map((area) => watch.areas.get(area)?.observed ?? ("0" as Revision))
-      .reduce(earlierOf);
-  }
-
-  function staleness(): { staleSince?: number; why?: string } {
-    const stale = [...watch.areas.values()].filter((state) => state.staleSince !== undefined);
-    const [first] = stale.sort((a, b) => (a.staleSince ?? 0) - (b.staleSince ?? 0));
-    return first?.staleSince === undefined ? {} : { staleSince: first.staleSince, why: first.why ?? "" };
   }
 
   /** The host leaves every network: rows first, so that nothing is left that no record explains. */
@@ -244,10 +266,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     // a host that has nothing any more, and an agent that does nothing about it.
     await client.get(keyOf({ type: "host", host }));
     ready = false;
-    for (const subscription of subscriptions) subscription.unsubscribe();
-    membership.stop();
-    addresses.stop();
-    registration.stop();
+    fallSilent();
     // A container leaves DNS before its rows go.
     await names.stop();
     await engine.clear();
@@ -263,23 +282,20 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     for (const type of ["host", "alive"] as const) await client.remove(keyOf({ type, host }));
   }
 
-  async function stop(): Promise<void> {
+  /** Nothing is followed any more, and nothing written of this host's own accord. */
+  function fallSilent(): void {
     for (const subscription of subscriptions) subscription.unsubscribe();
-    membership.stop();
-    addresses.stop();
+    for (const each of [membership, addresses, registration, rotation()]) each?.stop();
+  }
+
+  async function stop(): Promise<void> {
+    fallSilent();
     collection.stop();
     await leadership.stop();
-    registration.stop();
     publisher.stop();
     await engine.stop();
     await names.stop();
     await open.disposeAsync();
     events$.complete();
   }
-}
-
-/** What is known better of a record takes the place of what derivation says. */
-function withTroubles(skipped: readonly Skip[], troubles: readonly Skip[]): Skip[] {
-  const known = new Map(troubles.map((trouble) => [trouble.key, trouble]));
-  return skipped.map((skip) => known.get(skip.key) ?? skip);
 }

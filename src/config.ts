@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { z } from "zod";
 import { cidr } from "./model/address.ts";
 import { reasonOf } from "./model/reason.ts";
-import { cidrSchema, nameSchema } from "./model/record.ts";
+import { cidrSchema, ipSchema, nameSchema } from "./model/record.ts";
 
 const path = z.string().regex(/^\/[^\0]*$/, { error: "an absolute path" });
 
@@ -29,6 +29,21 @@ const etcd = z.strictObject({
     .exactOptional(),
 });
 
+const ipsec = z
+  .strictObject({
+    vici: path
+      .default("/run/skein/charon.vici")
+      .meta({ description: "Where strongSwan's charon takes commands; see deploy/strongswan.conf" }),
+    encapsulation: z
+      .boolean()
+      .default(true)
+      .meta({ description: "ESP in UDP port 4500, also where no NAT asks for it; alike on all hosts" }),
+    pskFile: path
+      .meta({ description: "A secret that all hosts have, in place of keys of their own. Never in etcd" })
+      .exactOptional(),
+  })
+  .meta({ description: "Encrypted networks" });
+
 /** What an agent must be told. Unlike records it is strict: an unknown name here is a typing error, and is refused. */
 export const configSchema = z
   .strictObject({
@@ -43,6 +58,10 @@ export const configSchema = z
       .string()
       .regex(/^[^\s/:]{1,15}$/, { error: "the name of a device or one of its IPv4 addresses" })
       .meta({ description: "The device that carries traffic between hosts, or one of its addresses" }),
+    external: ipSchema
+      .meta({ description: "Where peers reach this host, if that is not its underlay address: its NAT's" })
+      .exactOptional(),
+    ipsec: ipsec.prefault({}),
     state: path.default("/var/lib/skein").meta({ description: "Directory that outlives restarts" }),
     socket: path.default("/run/skein/agent.sock").meta({ description: "Where the agent answers the command line" }),
     uplinks: cidrSchema
@@ -91,7 +110,11 @@ export class ConfigError extends Error {
  */
 export function readConfig(settings: Settings, file?: string): Config {
   const fromFile = file === undefined ? {} : readJson(file);
-  const merged = { host: hostname(), ...fromFile, ...settings, etcd: mergeEtcd(fromFile.etcd, settings.etcd) };
+  const nested = {
+    etcd: merge(fromFile.etcd, settings.etcd),
+    ipsec: merge(fromFile.ipsec, settings.ipsec),
+  };
+  const merged = { host: hostname(), ...fromFile, ...settings, ...nested };
   const complete = { ...merged, underlay: merged.underlay ?? defaultRouteDevice() };
   const parsed = configSchema.safeParse(complete);
   if (parsed.success) return parsed.data;
@@ -107,7 +130,7 @@ function describe(issue: z.core.$ZodIssue, settings: object): string {
 }
 
 /** Flags may name the endpoints where the file has the user; a wrong type is left for the schema to refuse. */
-function mergeEtcd(below: unknown, above: unknown): unknown {
+function merge(below: unknown, above: unknown): unknown {
   if (above === undefined) return below;
   return isObject(below) && isObject(above) ? { ...below, ...above } : above;
 }

@@ -24,6 +24,7 @@ describe("configuration", () => {
       etcd: { endpoints: [] },
       prefix: "/skein/v1",
       underlay: "eth0",
+      ipsec: { vici: "/run/skein/charon.vici", encapsulation: true },
       state: "/var/lib/skein",
       socket: "/run/skein/agent.sock",
       uplinks: "169.254.64.0/18",
@@ -50,6 +51,23 @@ describe("configuration", () => {
       linger: 5,
       etcd: { endpoints: ["http://192.0.2.11:2379"], user: { name: "h1", passwordFile: "/etc/skein/password" } },
     });
+  });
+
+  it("lays flags over the file inside ipsec, too", () => {
+    const path = file(JSON.stringify({ ...least, ipsec: { encapsulation: false } }));
+    expect(readConfig({ ipsec: { vici: "/run/vici" } }, path).ipsec).toEqual({
+      vici: "/run/vici",
+      encapsulation: false,
+    });
+  });
+
+  it("takes the file of a secret of all hosts, in place of keys of their own", () => {
+    const path = file(JSON.stringify({ ...least, ipsec: { pskFile: "/etc/skein/psk" } }));
+    expect(readConfig({}, path).ipsec.pskFile).toBe("/etc/skein/psk");
+    expect(readConfig(settingsOf({ pskFile: "/run/psk" }), path).ipsec.pskFile).toBe("/run/psk");
+    expect(() => readConfig({ ...least, ipsec: { pskFile: "psk" } })).toThrow(
+      'ipsec.pskFile: expected an absolute path, got "psk"',
+    );
   });
 
   const refused: [string, Settings, string][] = [
@@ -94,7 +112,8 @@ describe("configuration", () => {
       host: "h1",
       etcd: { endpoints: ["http://a"], tls: { ca: "/ca" }, user: { name: "u", passwordFile: "/p" } },
     });
-    expect(settingsOf({ linger: 5 })).toEqual({ linger: 5 });
+    expect(settingsOf({ linger: 5, encapsulation: true })).toEqual({ linger: 5 });
+    expect(settingsOf({ vici: "/v", encapsulation: false })).toEqual({ ipsec: { vici: "/v", encapsulation: false } });
   });
 });
 

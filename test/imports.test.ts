@@ -14,12 +14,14 @@ const allowed: Record<string, readonly string[]> = {
   reconcile: ["desired/rows.ts"],
   desired: ["model"],
   kernel: ["model", "desired/rows.ts", "desired/print.ts", "reconcile/kind.ts"],
+  ike: ["model", "desired/rows.ts", "desired/print.ts", "reconcile/kind.ts"],
   store: ["model"],
-  dns: ["model", "desired/place.ts"],
+  dns: ["model", "desired/place.ts", "kernel/libc.ts"],
   ipam: ["model", "desired", "store"],
   runtime: ["model", "store"],
   observe: ["model", "desired", "store", "reconcile/kind.ts"],
-  lab: ["model"],
+  doctor: ["model", "desired", "store", "kernel", "ike"],
+  lab: ["model", "kernel/open.ts", "kernel/capabilities.ts"],
 };
 
 const imports = /^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"(\.[^"]+)";/gms;

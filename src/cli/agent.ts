@@ -28,6 +28,12 @@ export function addAgent(program: Command): void {
         "UNDERLAY",
       ),
     )
+    .addOption(flag("--external <address>", "where peers reach this host, behind its NAT", "EXTERNAL"))
+    .addOption(flag("--vici <socket>", "where charon takes commands (default: /run/skein/charon.vici)", "VICI"))
+    .addOption(flag("--psk-file <file>", "a secret of all hosts, in place of keys of their own", "PSK_FILE"))
+    .addOption(
+      flag("--no-encapsulation", "ESP as it is, without UDP around it; on all hosts alike", "NO_ENCAPSULATION"),
+    )
     .addOption(flag("--state <directory>", "what outlives restarts (default: /var/lib/skein)", "STATE"))
     .addOption(flag("--uplinks <cidr>", "addresses for ways out (default: 169.254.64.0/18)", "UPLINKS"))
     .addOption(
@@ -66,18 +72,23 @@ export function addAgent(program: Command): void {
 }
 
 /** Commander's names of the flags above, and the global ones. */
-interface Flags extends Settings {
+export interface Flags extends Settings {
   etcd?: string[];
   etcdCa?: string;
   etcdCert?: string;
   etcdKey?: string;
   etcdUser?: string;
   etcdPasswordFile?: string;
+  vici?: string;
+  pskFile?: string;
+  /** Commander says true where nobody said no. */
+  encapsulation?: boolean;
   config?: string;
   color?: boolean;
 }
 
-async function readConfigOf(flags: Flags): Promise<Config> {
+/** What flags, the environment and the file come to. @throws CliError */
+export async function readConfigOf(flags: Flags): Promise<Config> {
   const { readConfig, ConfigError } = await import("../config.ts");
   try {
     return readConfig(settingsOf(flags), flags.config);
@@ -88,11 +99,12 @@ async function readConfigOf(flags: Flags): Promise<Config> {
 }
 
 export function settingsOf(flags: Flags): Settings {
-  const { etcd, etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile, config: _, color: __, ...same } = flags;
+  const { etcd, etcdCa, etcdCert, etcdKey, etcdUser, etcdPasswordFile, config: _, color: __, ...rest } = flags;
+  const { vici, pskFile, encapsulation, ...same } = rest;
   const tls = given({ ca: etcdCa, cert: etcdCert, key: etcdKey });
   const user = given({ name: etcdUser, passwordFile: etcdPasswordFile });
-  const parts = given({ endpoints: etcd, tls, user });
-  return parts === undefined ? same : { ...same, etcd: parts };
+  const ipsec = given({ vici, pskFile, encapsulation: encapsulation === false ? false : undefined });
+  return { ...same, ...given({ etcd: given({ endpoints: etcd, tls, user }), ipsec }) };
 }
 
 /** Without the members that nobody gave; undefined where that is all of them. */

@@ -57,6 +57,24 @@ const say: Say = {
     " ",
     `underlay ${dev} ${address}, mtu ${mtu}${was ? `, was ${was.address}, mtu ${was.mtu}` : ""}`,
   ],
+  "tunnel-up": ({ peer, child, cipher, ms }) => ["+", `${child} to ${peer}: up in ${duration(ms)}, ${cipher}`, "green"],
+  "tunnel-down": ({ peer, child, why }) => ["-", `${child} to ${peer}: down: ${why}`, "red"],
+  "tunnel-rekeyed": ({ peer, child, cipher }) => ["~", `${child} to ${peer}: rekeyed, ${cipher}`, "dim"],
+  "tunnel-retrying": ({ peer, child, attempt, nextMs, why }) => [
+    "!",
+    `${child} to ${peer}: ${why} (attempt ${attempt}, next in ${duration(nextMs)})`,
+    "red",
+  ],
+  "tunnel-duplicate": ({ peer, child, ended }) => [
+    " ",
+    `${child ?? "IKE"} to ${peer}: stood more than once, ${counted(ended, "older one")} ended`,
+  ],
+  "tunnel-lost": ({ peer, child }) => ["?", `${child} to ${peer}: its SAs are gone from the kernel`, "yellow"],
+  "charon-away": ({ why }) => ["!", `charon does not answer: ${why}; tunnels stay as they are`, "red"],
+  "charon-back": ({ version, awayMs }) => [
+    " ",
+    awayMs === 0 ? `charon is there: ${version}` : `charon answers again after ${duration(awayMs)}: ${version}`,
+  ],
   warned: ({ message, code }) => ["!", `${message} (${code})`, "yellow"],
   dropped: ({ count }) => ["!", `${counted(count, "event")} left out: this reader was too slow`, "yellow"],
 };

@@ -49,11 +49,13 @@ export function addLists(program: Command): void {
     });
 }
 
-const networkHead = ["NETWORK", "CIDR", "BACKEND", "VNI", "AGENTS", "CONTAINERS", "HERE", "EGRESS"];
+const networkHead = ["NETWORK", "CIDR", "BACKEND", "VNI", "ENCRYPTED", "AGENTS", "CONTAINERS", "HERE", "EGRESS"];
 
-function networkRow({ network, cidr, backend, vni, members, containers, joined, refused, internal }: NetworkEntry) {
+function networkRow(entry: NetworkEntry): string[] {
+  const { network, cidr, backend, vni, encrypted, members, containers, joined, refused, internal } = entry;
   const here = refused === undefined ? (joined ? "yes" : "no") : `refused: ${refused}`;
-  return [network, cidr, backend, textOf(vni), String(members), String(containers), here, internal ? "no" : "yes"];
+  const counts = [String(members), String(containers)];
+  return [network, cidr, backend, textOf(vni), encrypted ? "yes" : "no", ...counts, here, internal ? "no" : "yes"];
 }
 
 const hostHead = ["HOST", "UNDERLAY", "ALIVE", "CONTAINERS", "NETWORKS"];

@@ -1,14 +1,17 @@
 import { Command, CommanderError, Option } from "commander";
 import { version } from "../version.ts";
 import { addAgent } from "./agent.ts";
+import { addDoctor } from "./doctor.ts";
 import { addEvents } from "./events.ts";
 import { CliError, exit } from "./exit.ts";
 import { addHost } from "./host.ts";
 import { addIpam } from "./ipam.ts";
+import { addKeys } from "./keys.ts";
 import { addLeave, addRelease } from "./leave.ts";
 import { addLists } from "./lists.ts";
 import { addPlan } from "./plan.ts";
 import { addStatus } from "./status.ts";
+import { addTunnels } from "./tunnels.ts";
 import { addWait } from "./wait.ts";
 
 /** Runs one command line, without the program's own name; resolves with the exit code. */
@@ -55,12 +58,15 @@ function createProgram(): Command {
     .addHelpText("after", help);
   addAgent(program);
   addStatus(program);
+  addDoctor(program);
   addEvents(program);
   addPlan(program);
   addWait(program);
   addLists(program);
+  addTunnels(program);
   addIpam(program);
   addHost(program);
+  addKeys(program);
   addRelease(program);
   addLeave(program);
   return program;
@@ -93,11 +99,12 @@ Examples:
   etcdctl put /skein/v1/networks/blue '{"cidr":"10.42.0.0/16","backend":{"type":"vxlan","vni":1042}}'
   skein wait --network blue --timeout 10s && echo every host has it
   skein events --json | jq 'select(.type == "drifted")'
+  skein doctor                 does this host have what it takes?
   skein lab up --hosts 3       several hosts on this machine, to try it out
 
 Exit codes:
   ${exit.done}  done
-  ${exit.failed}  failed
+  ${exit.failed}  failed, or doctor found something wrong
   ${exit.usage}  wrong usage: an unknown option, a configuration that cannot be
   ${exit.unreachable}  no agent to ask: it does not run, is starting, or ended
   ${exit.unconverged}  not converged: wait ran out of time, plan --exit-code found something`;

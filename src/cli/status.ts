@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import type { NetworkStatus, StatusAnswer } from "../observe/answers.ts";
 import { duration } from "../observe/duration.ts";
+import { oneLine } from "../observe/one-line.ts";
+import { charonText } from "./charon-text.ts";
 import { ask } from "./client.ts";
 import { counted, table } from "./table.ts";
 import { type Terminal, terminalOf } from "./terminal.ts";
@@ -32,9 +34,10 @@ export function statusText(status: StatusAnswer, { paint }: Pick<Terminal, "pain
     `host      ${host}, ${ready}, up ${up}, skein ${version}`,
     `underlay  ${underlay.dev} ${underlay.address}${prefix}, mtu ${underlay.mtu}`,
     `etcd      ${etcdText(status.etcd, paint, now)}`,
+    ...(status.charon.state === "unneeded" ? [] : [`charon    ${charonText(status.charon, paint, now)}`]),
     ...(held ? [`brake     ${paint("red", held)}; see skein plan, let go with skein release`] : []),
     "",
-    networks.length > 0 ? table(head, networks.map(rowOf)) : "no networks: put one at networks/NAME",
+    networks.length > 0 ? networkTable(networks) : "no networks: put one at networks/NAME",
     ...section(
       paint("red", "failed"),
       networks.flatMap(({ failed }) =>
@@ -42,6 +45,14 @@ export function statusText(status: StatusAnswer, { paint }: Pick<Terminal, "pain
           ({ row, code, message, attempt, retryMs }) =>
             `${row}: ${message} (${code}, attempt ${attempt}, next in ${duration(retryMs)})`,
         ),
+      ),
+    ),
+    ...section(
+      paint("red", "tunnels"),
+      networks.flatMap(({ network, tunnels }) =>
+        tunnels && tunnels.up < tunnels.wanted
+          ? `${network}: ${tunnels.wanted - tunnels.up} of ${tunnels.wanted} not up${tunnels.why ? `, ${oneLine(tunnels.why)}` : ""}; see skein tunnels`
+          : [],
       ),
     ),
     ...section(
@@ -57,9 +68,20 @@ export function statusText(status: StatusAnswer, { paint }: Pick<Terminal, "pain
 
 const head = ["NETWORK", "AGENT", "ROWS", "OBSERVED", "CONVERGED", "FAILED", "SKIPPED"];
 
+/** With how many peers' tunnels are up, where any network is encrypted. */
+function networkTable(networks: readonly NetworkStatus[]): string {
+  if (networks.every(({ tunnels }) => tunnels === undefined)) return table(head, networks.map(rowOf));
+  const rows = networks.map((network) => [...rowOf(network), upText(network)]);
+  return table([...head, "TUNNELS UP"], rows);
+}
+
 function rowOf({ network, member, rows, observed, converged, failed, skipped }: NetworkStatus): string[] {
   const counts = [rows, observed, converged, failed.length, skipped.length].map(String);
   return [network, member?.address ?? "-", ...counts];
+}
+
+function upText({ tunnels }: NetworkStatus): string {
+  return tunnels ? `${tunnels.up} of ${tunnels.wanted}` : "-";
 }
 
 function etcdText(etcd: StatusAnswer["etcd"], paint: Terminal["paint"], now: number): string {

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { WaitAnswer } from "../observe/answers.ts";
 import { duration } from "../observe/duration.ts";
+import { oneLine } from "../observe/one-line.ts";
 import { seconds } from "./arguments.ts";
 import { ask } from "./client.ts";
 import { CliError, exit } from "./exit.ts";
@@ -26,6 +27,7 @@ export function addWait(program: Command): void {
       if (json) printJson(answer);
       else if (answer.converged) print(convergedText(answer));
       else print(waitTable(answer));
+      for (const line of json ? [] : tunnelLines(answer)) print(line);
       if (!answer.converged) throw new CliError(exit.unconverged, lateText(answer));
     });
 }
@@ -37,6 +39,14 @@ function revision(text: string): string {
 
 function convergedText({ network, hosts, revision, tookMs }: WaitAnswer): string {
   return `${network}: ${counted(hosts.length, "host")} converged to revision ${revision} in ${duration(tookMs)}`;
+}
+
+/** Rows are in place, yet nothing passes: that is worth a word, and no reason to wait for ever. */
+function tunnelLines({ hosts }: WaitAnswer): string[] {
+  return hosts.flatMap(({ host, tunnels }) => {
+    if (!tunnels || tunnels.up >= tunnels.wanted) return [];
+    return `${host}: ${tunnels.wanted - tunnels.up} of ${counted(tunnels.wanted, "tunnel")} not up${tunnels.why ? `, ${oneLine(tunnels.why)}` : ""}`;
+  });
 }
 
 function lateText({ network, hosts, revision, tookMs }: WaitAnswer): string {

@@ -1,6 +1,6 @@
 import { overlaps } from "../model/address.ts";
 import { olderOwner, oldest } from "../model/claims.ts";
-import type { Network } from "../model/network.ts";
+import { isEncrypted, type Network } from "../model/network.ts";
 import type { Entry } from "../model/world.ts";
 import type { Inputs, Self, Skip, SkipCode } from "./inputs.ts";
 import { misplaced } from "./place.ts";
@@ -18,6 +18,9 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
     return skip("HOST_EXCLUDED", `network ${net} names ${hosts.length} hosts, and ${self.host} is none of them`);
   const covered = [...self.protected, uplinksOf(self)].find(({ prefix }) => overlaps(prefix, cidr));
   if (covered) return skip("CIDR_OVERLAP", `cidr ${cidr} covers ${covered.prefix}, which is ${covered.what}`);
+  const { missing } = self.ipsec;
+  if (isEncrypted(entry.value) && missing.length > 0)
+    return skip("IPSEC_UNSUPPORTED", `network ${net} is encrypted, and this host lacks ${missing.join(", ")}`);
   if (!hasPlace(net, inputs))
     return skip("UPLINKS_FULL", `every place for an uplink in ${self.uplinks} is taken by networks of earlier names`);
   const unfit = unfitMember(net, inputs);
@@ -28,6 +31,7 @@ export function refusal(net: string, inputs: Inputs): Skip | undefined {
       return skip("VNI_TAKEN", `vni ${backend.vni} belongs to ${owner.key}, which is older`);
     return undefined;
   }
+  if (backend.type === "ipsec") return undefined;
   const rival = oldest(sharersOfRoutes(entry, inputs));
   return rival && rival !== entry
     ? skip(

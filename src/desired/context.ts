@@ -46,7 +46,7 @@ export function contextOf(net: string, inputs: Inputs): Context | undefined {
     me,
     backend,
     gateway: gatewayOf(entry.value),
-    mtu: Math.min(entry.value.mtu ?? Number.POSITIVE_INFINITY, self.underlay.mtu - backend.overhead),
+    mtu: Math.min(entry.value.mtu ?? Number.POSITIVE_INFINITY, backend.mtu(entry.value, self)),
     scope: `net:${net}`,
   };
 }

@@ -26,7 +26,7 @@ export function hash32(text: string): number {
 }
 
 /** The devices inside a network's namespace. */
-export const inside = { bridge: "br0", tunnel: "vx0", uplink: "up0", container: "eth0" } as const;
+export const inside = { bridge: "br0", tunnel: "vx0", xfrm: "xf0", uplink: "up0", container: "eth0" } as const;
 
 function digest(text: string): string {
   return createHash("sha1").update(text).digest("hex");

@@ -73,6 +73,7 @@ export function peerOf(context: Context, host: string): Peer | Skip {
     host,
     member: member.value,
     underlay: place.value.address,
+    keys: place.value.ike?.keys ?? [],
     because: [member.key, place.key, context.networkKey],
   };
   const refused = context.backend.refusal(context, found);

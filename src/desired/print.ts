@@ -1,4 +1,14 @@
-import { type Link, mark, type Nft, type Route, type Row, type Scope } from "./rows.ts";
+import {
+  type Child,
+  type Connection,
+  type Link,
+  mark,
+  type Nft,
+  type Policy,
+  type Route,
+  type Row,
+  type Scope,
+} from "./rows.ts";
 
 /** A row as the kernel holds it or as it is wished: what is printed is the same. */
 type Printable = Row extends infer R ? (R extends Row ? Omit<R, "because"> : never) : never;
@@ -34,6 +44,10 @@ function describe(row: Printable): string {
       return `neigh ${row.value.ip} lladdr ${row.value.lladdr} dev ${row.value.dev} nud permanent`;
     case "fdb":
       return `fdb ${row.value.lladdr} dst ${row.value.dst} dev ${row.value.dev} self permanent`;
+    case "tunnel":
+      return describeTunnel(row.key, row.value);
+    case "policy":
+      return describePolicy(row.value);
     case "route":
       return describeRoute(row.value);
   }
@@ -58,12 +72,45 @@ function details(link: Link): (string | false | undefined)[] {
     case "veth-peer":
       return [];
     case "vxlan":
-      return [`id ${link.vni} local ${link.local} dstport ${link.port} nolearning`];
+      return [
+        `id ${link.vni} local ${link.local} dstport ${link.port}`,
+        link.fixedSource && `srcport ${link.port} ${link.port + 1}`,
+        "nolearning",
+      ];
+    case "xfrm":
+      return [`if_id 0x${link.ifId.toString(16)}`];
     case "veth": {
       const { name, mac, scope } = link.peer;
       return ["peer", name, mac && `address ${mac}`, `netns ${placeOf(scope) ?? "host"}`];
     }
   }
+}
+
+function describeTunnel(key: string, tunnel: Connection | Child): string {
+  if (tunnel.type === "child") {
+    const { mode, selector, label, reqid, ifId, proposals } = tunnel;
+    return words(
+      `ike ${key}`,
+      `mode ${mode} ts ${selector} label ${label} reqid ${reqid}`,
+      ifId !== undefined && `if_id 0x${ifId.toString(16)}`,
+      `esp ${proposals.join(",")}`,
+    );
+  }
+  const { host, local, remote, encap, auth } = tunnel;
+  const keys = auth.type === "pubkey" && `own ${auth.own} peer ${auth.peer.join(",")}`;
+  return words(`ike ${key}`, `host ${host} ${local} - ${remote}`, encap && "encap", `auth ${auth.type}`, keys);
+}
+
+function describePolicy({ dir, src, dst, udp, ifId, priority, mode, reqid, outer }: Policy): string {
+  return words(
+    `xfrm policy src ${src} dst ${dst}`,
+    udp !== undefined && `proto udp sport ${udp} dport ${udp}`,
+    `dir ${dir} priority ${priority}`,
+    ifId !== undefined && `if_id 0x${ifId.toString(16)}`,
+    "tmpl",
+    outer && `src ${outer.src} dst ${outer.dst}`,
+    `proto esp reqid ${reqid} mode ${mode}`,
+  );
 }
 
 function describeRoute(route: Route): string {

@@ -121,6 +121,7 @@ function* touchedBy(fact: Fact, world: World, self: Self): Generator<UnitId> {
 /** Networks that contend with this one for its VNI, or for the host's routes. */
 function* rivals({ path, entry }: Extract<Fact, { path: { type: "network" } }>, world: World): Generator<UnitId> {
   const { backend } = entry.value;
+  if (backend.type === "ipsec") return;
   const contenders =
     backend.type === "vxlan"
       ? (world.byVni.get(backend.vni) ?? [])
@@ -156,7 +157,9 @@ function* neighboursOfUplink(net: string, world: World, self: Self): Generator<U
   const full = memberships.size >= placesOf(self) - 1;
   for (const other of full ? world.networks.keys() : memberships) {
     if (other === net) continue;
-    if (full || world.networks.get(other)?.value.backend.type === "host-gw") yield* unitsOf(other, world);
+    // With these it is in the rows of peers too.
+    const type = world.networks.get(other)?.value.backend.type;
+    if (full || type === "host-gw" || type === "ipsec") yield* unitsOf(other, world);
     else yield `network ${other}`;
   }
 }

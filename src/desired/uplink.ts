@@ -1,4 +1,5 @@
 import { type Cidr, type Ip, macOf } from "../model/address.ts";
+import { chain, hostGuard, untracked } from "./chain.ts";
 import type { Context } from "./context.ts";
 import { forwarding } from "./forwarding.ts";
 import { anyUplink, inside, uplinkName } from "./names.ts";
@@ -58,14 +59,22 @@ export function uplink(context: Context): Row[] {
 /** Nothing comes in by an uplink that was not asked for, and no network's uplink leads to another's. */
 function forwardGuard({ net, network }: Context, dev: string, routed: boolean, because: Row["because"]): Row {
   const inward = routed ? [`oifname "${dev}" ip saddr ${network.cidr} ip daddr ${network.cidr} accept`] : [];
+  // What is for the network itself has the tunnel for its way, or none.
+  const astray = routed ? [] : [`iifname "${dev}" ip daddr ${network.cidr} drop`];
   const outward = network.internal ? [`iifname "${dev}" ip daddr != ${network.cidr} drop`] : [];
-  return guard(`forward-${net}`, "forward", because, [
-    `iifname "${dev}" oifname "${anyUplink}" drop`,
-    ...outward,
-    ...inward,
-    `oifname "${dev}" ct state established,related accept`,
-    `oifname "${dev}" drop`,
-  ]);
+  return hostGuard(
+    `forward-${net}`,
+    "forward",
+    [
+      `iifname "${dev}" oifname "${anyUplink}" drop`,
+      ...astray,
+      ...outward,
+      ...inward,
+      `oifname "${dev}" ct state established,related accept`,
+      `oifname "${dev}" drop`,
+    ],
+    because,
+  );
 }
 
 /**
@@ -76,23 +85,7 @@ function inputGuard({ net, network, self }: Context, dev: string, outer: Ip, bec
   const rules = network.internal
     ? [`iifname "${dev}" ct state established,related accept`, `iifname "${dev}" drop`]
     : [`iifname "${dev}" ip daddr ${self.uplinks} ip daddr != ${outer} drop`];
-  return guard(`input-${net}`, "input", because, rules);
-}
-
-function guard(name: string, hook: "forward" | "input", because: Row["because"], rules: string[]): Row {
-  return {
-    kind: "guard",
-    scope: "host",
-    key: `inet chain ${name}`,
-    value: {
-      object: "chain",
-      family: "inet",
-      name,
-      hook: { type: "filter", hook, priority: -10, policy: "accept" },
-      rules,
-    },
-    because,
-  };
+  return hostGuard(`input-${net}`, "input", rules, because);
 }
 
 function egress({ scope, network, self }: Context, outer: Ip, because: Row["because"]): Row[] {
@@ -105,6 +98,7 @@ function egress({ scope, network, self }: Context, outer: Ip, because: Row["beca
       value: { type: "unicast", dst, dev: inside.uplink, via: outer, scope: "global" },
       because,
     },
+    untracked(scope, "untracked", "prerouting", `ip saddr ${network.cidr} ip daddr ${network.cidr}`, because),
     masquerade(scope, `oifname "${inside.uplink}" ip daddr != ${network.cidr} masquerade`, because),
     // One rule for all networks: each wishes the same row, and the last to go takes it along.
     masquerade("host", `ip saddr ${self.uplinks} oifname != "${anyUplink}" masquerade`, because),
@@ -112,18 +106,6 @@ function egress({ scope, network, self }: Context, outer: Ip, because: Row["beca
 }
 
 function masquerade(scope: Scope, rule: string, because: Row["because"]): Row {
-  return {
-    kind: "translation",
-    scope,
-    key: "inet chain uplinks",
-    value: {
-      object: "chain",
-      family: "inet",
-      // nft takes none of its own words for a name, such as masquerade or fwd.
-      name: "uplinks",
-      hook: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
-      rules: [rule],
-    },
-    because,
-  };
+  // nft takes none of its own words for a name, such as masquerade or fwd.
+  return chain("translation", scope, "uplinks", { type: "nat", hook: "postrouting", priority: 100 }, [rule], because);
 }

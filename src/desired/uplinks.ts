@@ -12,11 +12,19 @@ export interface UplinkAddresses {
 /**
  * The /31 of a network's uplink. Egress is translated to `inner` in the network's namespace first, so that networks
  * with equal CIDRs stay apart in the host's connection tracking; that takes an address no other uplink of this host has.
+ */
+export function uplinkAddresses(net: string, inputs: Inputs): UplinkAddresses {
+  const outer = toNumber(firstOf(inputs.self.uplinks)) + 2 * placeOf(net, inputs);
+  return { outer: fromNumber(outer), inner: fromNumber(outer + 1) };
+}
+
+/**
+ * A number from 0 that no other network of this host has: its uplink's place, and what its xfrm interface is known by.
  *
  * The choice is a digest of the name, so that it holds over restarts and mostly over other networks' coming and going;
  * where two digests meet, the later name takes the next free place.
  */
-export function uplinkAddresses(net: string, inputs: Inputs): UplinkAddresses {
+export function placeOf(net: string, inputs: Inputs): number {
   const { self } = inputs;
   const places = placesOf(self);
   const taken = new Set<number>();
@@ -24,15 +32,10 @@ export function uplinkAddresses(net: string, inputs: Inputs): UplinkAddresses {
     if (taken.size === places) break;
     let place = hash32(name) % places;
     while (taken.has(place)) place = (place + 1) % places;
-    if (name === net) return pair(place);
+    if (name === net) return place;
     taken.add(place);
   }
   throw new Error(`Cannot place uplink: expected ${net} to have a place in ${self.uplinks}, got none left`);
-
-  function pair(place: number): UplinkAddresses {
-    const outer = toNumber(firstOf(self.uplinks)) + 2 * place;
-    return { outer: fromNumber(outer), inner: fromNumber(outer + 1) };
-  }
 }
 
 /** Whether there is a place for the network's uplink: a full range serves the first by name. */

@@ -2,15 +2,18 @@ import type { MessagePort } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
 import type { Ip } from "../model/address.ts";
 import type { Failure } from "../reconcile/kind.ts";
-import type { Answer, BatchReply, KernelEvent, NamespaceReference, NftReply } from "./kernel.ts";
+import type { Answer, BatchOptions, BatchReply, KernelEvent, NftReply, RequestProtocol, Trial } from "./kernel.ts";
 
 /** What each command takes and gives, between the main thread and the Worker. */
 export interface Commands {
   batch: {
-    takes: { scope: Scope; messages: Uint8Array<ArrayBuffer>; references: readonly NamespaceReference[] };
+    takes: { scope: Scope; messages: Uint8Array<ArrayBuffer> } & Required<BatchOptions>;
     gives: Answer<BatchReply>;
   };
-  dump: { takes: { scope: Scope; request: Uint8Array<ArrayBuffer> }; gives: Answer<Uint8Array> };
+  dump: {
+    takes: { scope: Scope; request: Uint8Array<ArrayBuffer>; protocol: RequestProtocol };
+    gives: Answer<Uint8Array>;
+  };
   nft: { takes: { scope: Scope; commands: string; json: boolean }; gives: Answer<NftReply> };
   nftElements: { takes: { scope: Scope; transaction: Uint8Array<ArrayBuffer> }; gives: Answer<number> };
   readSysctls: { takes: { scope: Scope; names: readonly string[] }; gives: Answer<(string | undefined)[]> };
@@ -25,6 +28,7 @@ export interface Commands {
   createNamespace: { takes: { name: string }; gives: Answer<void> };
   deleteNamespace: { takes: { name: string }; gives: Answer<void> };
   listNamespaces: { takes: Record<never, never>; gives: string[] };
+  probe: { takes: { trials: readonly Trial[] }; gives: Answer<(string | undefined)[]> };
   forget: { takes: { scope: Scope }; gives: undefined };
 }
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { Subject } from "rxjs";
 import { describeRow } from "../desired/print.ts";
-import { type Kind, kinds, mark, type Row, type Scope, type Values } from "../desired/rows.ts";
+import { type Kind, kinds, mark, policyKey, type Row, type Scope, type Values } from "../desired/rows.ts";
 import {
   type Driver,
   type Drivers,
@@ -132,6 +132,7 @@ class Fake implements FakeKernel {
       }
       case "link": {
         const link = value as Values["link"];
+        if (link.type === "xfrm") return [this.#takenIfId(scope, key, link.ifId)];
         if (link.type !== "veth") return [];
         return [
           link.master ? this.#needsLink(scope, link.master, "bridge") : undefined,
@@ -149,10 +150,32 @@ class Fake implements FakeKernel {
           return [];
         return [retry("ENOENT", `Cannot add ${key}: expected set ${nft.set}, got none`)];
       }
+      case "tunnel": {
+        const [connection = key, child] = key.split(" ");
+        if (child === undefined || this.#rows.has(rowId({ kind, scope, key: connection }))) return [];
+        return [retry("ENOENT", `Cannot add ${key}: expected connection ${connection}, got none`)];
+      }
+      case "policy": {
+        const wanted = policyKey(value as Values["policy"]);
+        if (scope === "host" && key === wanted) return [];
+        throw new Error(`Cannot add policy: expected ${wanted} of the host, got ${key} of ${scope}`);
+      }
       case "namespace":
       case "resolver":
         return [];
     }
+  }
+
+  /** The kernel knows xfrm interfaces by their numbers, whatever namespace each has gone to. */
+  #takenIfId(scope: Scope, key: string, ifId: number): Failure | undefined {
+    for (const row of this.#rows.values()) {
+      const link = row.kind === "link" ? (row.value as Values["link"]) : undefined;
+      const isSame = row.scope === scope && row.key === key;
+      if (link?.type !== "xfrm" || link.ifId !== ifId || isSame) continue;
+      const found = describeRow(row as Row);
+      return retry("EEXIST", `Cannot add link ${scope} ${key}: expected if_id ${ifId} free, got "${found}"`);
+    }
+    return undefined;
   }
 
   #needsLink(scope: Scope, dev: string, type?: string): Failure | undefined {
@@ -195,7 +218,14 @@ class Fake implements FakeKernel {
     if (!this.#rows.delete(rowId(row))) return;
     this.#notices.next({ type: "absent", kind: row.kind, scope: row.scope, key: row.key });
     if (row.kind === "namespace") this.#empty(netScope(row.key));
+    if (row.kind === "tunnel") this.#deleteChildren(row.scope, row.key);
     if (row.kind === "link") this.#deleteLink(row.scope, row.key, row.value as Values["link"]);
+  }
+
+  /** charon keeps a connection and its children as one. */
+  #deleteChildren(scope: Scope, connection: string): void {
+    for (const row of this.#in(scope))
+      if (row.kind === "tunnel" && row.key.startsWith(`${connection} `)) this.#delete(row);
   }
 
   /** What the kernel drops with a link, most of it silently. */

@@ -20,6 +20,21 @@ export interface NamespaceReference {
   scope: Scope;
 }
 
+/** Requests by other ways have methods of their own. */
+export type RequestProtocol = Exclude<NetlinkProtocol, "nftables">;
+
+export interface BatchOptions {
+  /** Default `route`. */
+  protocol?: RequestProtocol;
+  /** Where descriptors of other scopes' namespaces belong; they are opened if need be. */
+  references?: readonly NamespaceReference[];
+}
+
+/** One request of a probe: a netlink message, or nft commands, which are one transaction. */
+export type Trial =
+  | { protocol: RequestProtocol; message: Uint8Array<ArrayBuffer> }
+  | { protocol: "nftables"; commands: string };
+
 export interface NftReply {
   /** 0 when the whole command buffer was applied: it is one transaction. */
   status: number;
@@ -27,12 +42,15 @@ export interface NftReply {
   error: string;
 }
 
+/** Whom a request is for, and what tells of changes: the kernel's protocols of netlink that we speak. */
+export type NetlinkProtocol = "route" | "xfrm" | "nftables";
+
 /** What happened in a scope without being asked for, in the order it happened. */
 export type KernelEvent =
-  /** Raw netlink notifications, one or several messages. */
-  | { type: "messages"; scope: Scope; protocol: "route" | "nftables"; bytes: Uint8Array }
+  /** Raw netlink notifications, one or several messages; without the keys of SAs, which stay in the Worker. */
+  | { type: "messages"; scope: Scope; protocol: NetlinkProtocol; bytes: Uint8Array }
   /** The event socket overflowed: list again. */
-  | { type: "lost"; scope: Scope; protocol: "route" | "nftables" }
+  | { type: "lost"; scope: Scope; protocol: NetlinkProtocol }
   /** The scope's path names a namespace that was not there before, or another one: nothing known of it holds. */
   | { type: "appeared"; scope: Scope }
   /** The scope's namespace is gone, and so is all that was in it. */
@@ -47,22 +65,18 @@ export type KernelEvent =
  * comes later. So the last event of an object is never older than an answer that came before it.
  *
  * The first call into a scope opens it (sockets, event groups); a path that comes to name another namespace is opened
- * anew by itself. Failures of a scope, all `next: "wait"`: `NETNS_MISSING`, `NETNS_FORBIDDEN`, and `NETNS_TAKEN` where another
+ * anew by itself. XFRM is for the host's scope alone, and told of from the first request on. Failures of a scope, all `next: "wait"`: `NETNS_MISSING`, `NETNS_FORBIDDEN`, and `NETNS_TAKEN` where another
  * path leads to the same namespace and was opened first.
  */
 export interface Kernel {
   readonly events$: Observable<KernelEvent>;
   /**
-   * Sends rtnetlink requests, concatenated; the flag NLM_F_REQUEST is the caller's, sequence and ACK are not. The buffer
-   * is given away. References are where descriptors of other scopes' namespaces belong; they are opened if need be.
+   * Sends netlink requests, concatenated; the flag NLM_F_REQUEST is the caller's, sequence and ACK are not. The buffer
+   * is given away.
    */
-  batch(
-    scope: Scope,
-    messages: Uint8Array<ArrayBuffer>,
-    references?: readonly NamespaceReference[],
-  ): Promise<Answer<BatchReply>>;
+  batch(scope: Scope, messages: Uint8Array<ArrayBuffer>, options?: BatchOptions): Promise<Answer<BatchReply>>;
   /** One dump request; answers the messages of a dump that no change interrupted, concatenated, without NLMSG_DONE. */
-  dump(scope: Scope, request: Uint8Array<ArrayBuffer>): Promise<Answer<Uint8Array>>;
+  dump(scope: Scope, request: Uint8Array<ArrayBuffer>, protocol?: RequestProtocol): Promise<Answer<Uint8Array>>;
   /** Runs nft commands in one transaction; `json` wants JSON in `output`. */
   nft(scope: Scope, commands: string, options?: { json?: boolean }): Promise<Answer<NftReply>>;
   /** One nftables transaction as netlink messages, from batch begin to batch end; answers its errno, 0 when it was applied. */
@@ -87,6 +101,11 @@ export interface Kernel {
   listNamespaces(): Promise<string[]>;
   /** Closes what is open in a scope; its events end. A descriptor held keeps a deleted namespace alive. */
   forget(scope: Scope): Promise<void>;
+  /**
+   * Makes each trial in turn, all in one namespace that nobody else sees and that is gone afterwards; answers why each
+   * failed, by the errno's name, `undefined` where it did not. The kernel loads modules for them where it can.
+   */
+  probe(trials: readonly Trial[]): Promise<Answer<(string | undefined)[]>>;
   /** Ends the Worker; calls under way are answered first. */
   close(): Promise<void>;
 }

@@ -40,9 +40,12 @@ export function linkValue(table: LinkTable, link: LinkInfo, peerTable: LinkTable
     case "bridge":
       return { type: "bridge", ...common };
     case "vxlan": {
-      const { vni = 0, local, port = 0 } = link.vxlan ?? {};
-      return { type: "vxlan", vni, local: local ?? ("0.0.0.0" as Ip), port, ...common };
+      const { vni = 0, local, port = 0, fixedSource } = link.vxlan ?? {};
+      const source = fixedSource && { fixedSource: true as const };
+      return { type: "vxlan", vni, local: local ?? ("0.0.0.0" as Ip), port, ...source, ...common };
     }
+    case "xfrm":
+      return { type: "xfrm", ifId: link.ifId ?? 0, ...common };
     case "veth": {
       if (link.alias === mark.alias) return { type: "veth-peer", ...common };
       const place = peerPlace(link) ?? { scope: table.scope, name: "" };
@@ -85,8 +88,14 @@ export function isSameDevice(wish: Link, found: Link): boolean {
     case "veth-peer":
       return wish.type === found.type;
     case "vxlan":
-      return found.type === "vxlan" && wish.vni === found.vni && wish.local === found.local && wish.port === found.port;
+      return found.type === "vxlan" && vxlanPlace(wish) === vxlanPlace(found);
+    case "xfrm":
+      return found.type === "xfrm" && wish.ifId === found.ifId;
     case "veth":
       return found.type === "veth" && wish.peer.scope === found.peer.scope && wish.peer.name === found.peer.name;
   }
+}
+
+function vxlanPlace({ vni, local, port, fixedSource }: Extract<Link, { type: "vxlan" }>): string {
+  return `${vni} ${local} ${port} ${fixedSource === true}`;
 }

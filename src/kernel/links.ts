@@ -12,8 +12,8 @@ type LinkRow = Observed<"link">;
 type Outcome = Failure | undefined;
 
 /**
- * Bridges, VXLAN devices and pairs. What can be changed in place is; another type, VNI, local address, port or far end
- * takes a new device. A pair's far end is brought to its state with the near end, since it is no use without; its own row
+ * Bridges, VXLAN devices, xfrm interfaces and pairs. What can be changed in place is; another type, VNI, local address,
+ * port, if_id or far end takes a new device. A pair's far end is brought to its state with the near end, since it is no use without; its own row
  * keeps it so.
  */
 export function linkDriver(kernel: Kernel, scopes: Scopes): Driver<"link"> {
@@ -75,6 +75,8 @@ export function linkDriver(kernel: Kernel, scopes: Scopes): Driver<"link"> {
           [scope, finishing(new MessageWriter(), name, { alias: aliasOf(link) })],
         ]);
       }
+      case "xfrm":
+        return createXfrm(scope, row, link);
       case "veth": {
         const references = messages.createVeth(writer, name, link);
         const master = masterIndex(table, link);
@@ -89,6 +91,20 @@ export function linkDriver(kernel: Kernel, scopes: Scopes): Driver<"link"> {
       case "veth-peer":
         return { ...missingDevice(row, `${name} made with its near end`), next: "wait" };
     }
+  }
+
+  async function createXfrm(scope: Scope, row: LinkRow, link: Extract<Link, { type: "xfrm" }>): Promise<Outcome> {
+    const writer = new MessageWriter();
+    const references = messages.createXfrm(writer, scope, row.key, link);
+    const outcome = await settle(row, [
+      ["host", writer, references],
+      [scope, finishing(new MessageWriter(), row.key, { alias: aliasOf(link) })],
+    ]);
+    if (!outcome) return undefined;
+    // One that could not be moved, now or when an agent died, is in the way of the next; where there is none, this is refused.
+    messages.deleteLinkNamed(writer, messages.xfrmBirthName(link.ifId));
+    await kernel.batch("host", writer.finish());
+    return outcome;
   }
 
   function adjust(table: LinkTable, row: LinkRow, found: messages.LinkInfo): Promise<Outcome> | Outcome {
@@ -118,7 +134,7 @@ export function linkDriver(kernel: Kernel, scopes: Scopes): Driver<"link"> {
   /** Sends the steps one behind the other without waiting in between; the first refusal is the row's. */
   async function settle(row: LinkRow, steps: Step[]): Promise<Outcome> {
     const answers = await Promise.all(
-      steps.map(([scope, writer, references]) => kernel.batch(scope, writer.finish(), references)),
+      steps.map(([scope, writer, references]) => kernel.batch(scope, writer.finish(), references && { references })),
     );
     return answers.map((answer) => firstRefusal(row, answer)).find((failure) => failure !== undefined);
   }

@@ -43,9 +43,12 @@ interface RuleJson {
 /** Whether a rule has been changed in place since we wrote it, by its chain's key and its handle. */
 export type IsChanged = (chain: string, handle: number) => boolean;
 
+/** Where connections come to be tracked (NF_IP_PRI_CONNTRACK): what comes before says which are not. */
+const tracking = -200;
+
 /**
- * Every chain, set and element of one table, from nft's JSON. What bears no mark of ours counts as guard, except in a
- * nat hook.
+ * Every chain, set and element of one table, from nft's JSON. What bears no mark of ours counts as guard, except where
+ * addresses are translated, or before that.
  */
 export function readTable(json: string, isChanged: IsChanged): FoundNft[] {
   const { nftables } = JSON.parse(json) as Listing;
@@ -111,7 +114,8 @@ function chainRow(chain: ChainJson, rules: readonly RuleJson[], isChanged: IsCha
     rules: rules.map((rule) => ruleText(rule, isChanged(key, rule.handle))),
   };
   const marked = rules.flatMap(({ comment }) => readComment(comment) ?? []).at(0);
-  const kind = marked?.kind ?? (type === "nat" ? "translation" : "guard");
+  const isTranslation = type === "nat" || (family === "inet" && prio < tracking);
+  const kind = marked?.kind ?? (isTranslation ? "translation" : "guard");
   return { kind, key, value, handles: rules.map(({ handle }) => handle) };
 }
 

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { mark, type Scope } from "../desired/rows.ts";
 import type { Failure } from "../reconcile/kind.ts";
 import { NamespaceError, openContainerNamespace } from "./container-namespace.ts";
-import type { KernelEvent } from "./kernel.ts";
+import type { KernelEvent, NetlinkProtocol } from "./kernel.ts";
 import type { Libc } from "./libc.ts";
 import { isNamespaceFile } from "./namespace-files.ts";
 import { namespacePath } from "./namespace-names.ts";
@@ -25,11 +25,13 @@ export interface OpenScope {
   nft?: NftContext;
   /** For nftables transactions; opened at the first. */
   filters?: number;
+  /** For requests of XFRM; opened at the first, together with a listener. */
+  policies?: number;
 }
 
 export interface Listener {
   fd: number;
-  protocol: "route" | "nftables";
+  protocol: NetlinkProtocol;
 }
 
 interface ClosedScope {
@@ -61,10 +63,14 @@ const routeGroups = [
 ];
 /** NFNLGRP_NFTABLES of nfnetlink.h. */
 const nftablesGroups = [7];
+/** Not acquires: the kernel sets up larval SAs only where somebody listens to those, and that is whoever negotiates. */
+const xfrmGroups = [c.XFRMNLGRP_EXPIRE, c.XFRMNLGRP_SA, c.XFRMNLGRP_POLICY];
 
 export interface OpenScopes {
   /** The scope with its sockets, or why it has none. Opens it anew when its path has come to name another namespace. */
   use(scope: Scope): OpenScope | Failure;
+  /** The scope's socket for requests of XFRM, whose events are told from now on. Throws where the kernel has no XFRM. */
+  policiesOf(open: OpenScope): number;
   /** Looks at every path again: namespaces come and go without a word to those who hold them. */
   sweep(): void;
   forget(scope: Scope): void;
@@ -80,7 +86,7 @@ export function openScopes(
 ): OpenScopes {
   const scopes = new Map<Scope, OpenScope | ClosedScope>();
 
-  return { use, sweep, forget, all };
+  return { use, policiesOf, sweep, forget, all };
 
   function use(scope: Scope): OpenScope | Failure {
     const known = scopes.get(scope);
@@ -136,6 +142,17 @@ export function openScopes(
         scopes.set(scope, { state: "closed", path, failure, identity: identityOf(path) });
       return failure;
     }
+  }
+
+  function policiesOf(open: OpenScope): number {
+    if (open.policies !== undefined) return open.policies;
+    const [events, requests] = window.inside(open.namespace, () => {
+      const fd = io.open(c.NETLINK_XFRM, xfrmGroups);
+      return [fd, io.open(c.NETLINK_XFRM, [])] as const;
+    });
+    open.listeners.push({ fd: events, protocol: "xfrm" });
+    open.policies = requests;
+    return requests;
   }
 
   /** Whether the other name that was in its way is gone. */
@@ -204,6 +221,7 @@ export function openScopes(
 function close(open: OpenScope): void {
   for (const fd of [open.requests, open.namespace, ...open.listeners.map((listener) => listener.fd)]) closeSync(fd);
   if (open.filters !== undefined) closeSync(open.filters);
+  if (open.policies !== undefined) closeSync(open.policies);
   open.nft?.close();
 }
 

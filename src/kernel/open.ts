@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { extname } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { Subject } from "rxjs";
@@ -41,23 +41,28 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     // Descriptors made by libc and closed by fs are none of its business; it would warn at each.
     trackUnmanagedFds: false,
   });
+  let wakeDescriptor: number | undefined;
   const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   port.on("message", receive);
   worker.on("error", (cause) => die(new Error("Cannot go on without the kernel's Worker: it threw", { cause })));
   worker.on("exit", () => {
     if (!isClosed) die(new Error("Cannot go on without the kernel's Worker: it has ended"));
     end(new Error("Cannot call the kernel: it is closed"));
+    // Not by the Worker, which may see the flag before it is woken, and another file would then have that number.
+    if (wakeDescriptor !== undefined) closeSync(wakeDescriptor);
+    wakeDescriptor = undefined;
   });
 
-  const wakeDescriptor = (await greeting) as number;
+  wakeDescriptor = (await greeting) as number;
   const one = new Uint8Array(new BigUint64Array([1n]).buffer);
   // process.exit waits for the Worker, which may be asleep in poll(): it must be woken, and find the flag when it wakes.
   process.on("exit", wakeToStop);
 
   return {
     events$: events,
-    batch: (scope, messages, references = []) => call("batch", { scope, messages, references }, [messages.buffer]),
-    dump: (scope, request) => call("dump", { scope, request }),
+    batch: (scope, messages, { protocol = "route", references = [] } = {}) =>
+      call("batch", { scope, messages, protocol, references }, [messages.buffer]),
+    dump: (scope, request, protocol = "route") => call("dump", { scope, request, protocol }),
     nft: (scope, commands, { json = false } = {}) => call("nft", { scope, commands, json }),
     nftElements: (scope, transaction) => call("nftElements", { scope, transaction }, [transaction.buffer]),
     readSysctls: (scope, names) => call("readSysctls", { scope, names }),
@@ -66,6 +71,7 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     createNamespace: (name) => call("createNamespace", { name }),
     deleteNamespace: (name) => call("deleteNamespace", { name }),
     listNamespaces: () => call("listNamespaces", {}),
+    probe: (trials) => call("probe", { trials }),
     forget: (scope) => call("forget", { scope }),
     async close() {
       if (!isClosed) await Promise.allSettled([call("listNamespaces", {})]);
@@ -95,7 +101,7 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     port.postMessage(commands, transfers);
     commands = [];
     transfers = [];
-    writeSync(wakeDescriptor, one);
+    wake();
   }
 
   function receive(post: Post): void {
@@ -108,9 +114,13 @@ export async function openKernel(options: KernelOptions = {}): Promise<Kernel> {
     }
   }
 
+  function wake(): void {
+    if (wakeDescriptor !== undefined) writeSync(wakeDescriptor, one);
+  }
+
   function wakeToStop(): void {
     Atomics.store(stop, 0, 1);
-    writeSync(wakeDescriptor, one);
+    wake();
   }
 
   /** Before it is open the caller hears of it; after, nobody could go on: rows stay, and a new process adopts them. */

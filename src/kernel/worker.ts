@@ -3,13 +3,15 @@ import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { Scope } from "../desired/rows.ts";
 import { boundSocket } from "./bound-socket.ts";
 import type { Command, CommandAnswer, CommandName, Commands, Post, WorkerOptions } from "./commands.ts";
-import type { Answer, KernelEvent } from "./kernel.ts";
-import { checked, loadLibc } from "./libc.ts";
+import { errnoName } from "./errno.ts";
+import type { Answer, KernelEvent, RequestProtocol, Trial } from "./kernel.ts";
+import { checked, loadLibc, SystemError } from "./libc.ts";
 import { createNamespaceFile, deleteNamespaceFile, listNamespaceFiles } from "./namespace-files.ts";
 import { namespacePath } from "./namespace-names.ts";
-import { namespaceWindow } from "./namespace-window.ts";
+import { closeQuietly, namespaceWindow } from "./namespace-window.ts";
 import * as c from "./netlink/constants.ts";
 import { setLinkUp } from "./netlink/link-messages.ts";
+import { withoutKeys } from "./netlink/sa-messages.ts";
 import { netlinkIo } from "./netlink/socket.ts";
 import { loadNft, type NftContext } from "./nft-native.ts";
 import { type Listener, type OpenScope, openScopes, ScopeFailure } from "./open-scopes.ts";
@@ -44,17 +46,19 @@ const counter = new Uint8Array(8);
 type Handlers = { [N in CommandName]: (args: Commands[N]["takes"]) => Commands[N]["gives"] };
 
 const handlers: Handlers = {
-  batch: ({ scope, messages, references }) =>
+  batch: ({ scope, messages, protocol, references }) =>
     inScope(scope, (open) => {
       const view = new DataView(messages.buffer);
       for (const { at, scope: other } of references) view.setInt32(at, used(other).namespace, true);
       touched.add(open);
-      return io.batch(open.requests, messages);
+      return io.batch(requestsOf(open, protocol), messages);
     }),
-  dump: ({ scope, request }) =>
+  dump: ({ scope, request, protocol }) =>
     inScope(scope, (open) => {
+      const fd = requestsOf(open, protocol);
       drain(open);
-      return io.dump(open.requests, request);
+      const found = io.dump(fd, request);
+      return protocol === "xfrm" ? withoutKeys(found) : found;
     }),
   nft: ({ scope, commands, json }) =>
     inScope(scope, (open) =>
@@ -103,6 +107,7 @@ const handlers: Handlers = {
       scopes.sweep();
     }),
   listNamespaces: listNamespaceFiles,
+  probe: ({ trials }) => answered(() => window.insideNew(() => trials.map(attempt))),
   forget: ({ scope }) => {
     scopes.forget(scope);
     return undefined;
@@ -119,7 +124,6 @@ post();
 while (Atomics.load(stopFlag, 0) === 0) turn();
 for (const open of [...scopes.all()]) scopes.forget(open.scope);
 closeSync(mounts);
-closeSync(wake);
 port.close();
 
 function turn(): void {
@@ -178,6 +182,32 @@ function inScope<T>(scope: Scope, work: (open: OpenScope) => T): Answer<T> {
   return answered(() => work(used(scope)));
 }
 
+function requestsOf(open: OpenScope, protocol: RequestProtocol): number {
+  return protocol === "xfrm" ? scopes.policiesOf(open) : open.requests;
+}
+
+/** In the thread's present namespace: why it fails, `undefined` where it does not. */
+function attempt(trial: Trial): string | undefined {
+  if (trial.protocol === "nftables") {
+    makeNft ??= loadNft();
+    const nft = makeNft();
+    const { status } = nft.run(trial.commands, false);
+    nft.close();
+    return status === 0 ? undefined : "EOPNOTSUPP";
+  }
+  let socket: number | undefined;
+  try {
+    socket = io.open(trial.protocol === "xfrm" ? c.NETLINK_XFRM : c.NETLINK_ROUTE, []);
+    const [errno = 0] = io.batch(socket, trial.message).errnos;
+    return errno === 0 ? undefined : errnoName(errno);
+  } catch (error) {
+    if (error instanceof SystemError) return error.code;
+    throw error;
+  } finally {
+    closeQuietly(socket);
+  }
+}
+
 function used(scope: Scope): OpenScope {
   const open = scopes.use(scope);
   if ("state" in open) return open;
@@ -208,7 +238,8 @@ function drain(open: OpenScope): void {
 }
 
 function drainOne({ scope }: OpenScope, { fd, protocol }: Listener): void {
-  const { bytes, lost } = io.drain(fd);
+  const { bytes: heard, lost } = io.drain(fd);
+  const bytes = protocol === "xfrm" ? withoutKeys(heard) : heard;
   if (bytes.length > 0) events.push({ type: "messages", scope, protocol, bytes });
   if (lost) events.push({ type: "lost", scope, protocol });
 }

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { Command, InvalidArgumentError } from "commander";
+import { hasCharon } from "./charon.ts";
+import { unencrypted } from "./encryption.ts";
 import { environmentOf } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Host, hostPlace } from "./host.ts";
@@ -16,7 +18,7 @@ export function labCommand(): Command {
   const named = (command: Command) => command.option("--name <lab>", "which lab, where there are several", "lab");
 
   named(lab.command("up"))
-    .description("make a lab: h1, h2 and so on, on one segment, each with an agent")
+    .description("make a lab: h1, h2 and so on, on one segment, each with an agent and, where it is installed, charon")
     .option("--hosts <n>", "how many hosts", count, 3)
     .option("--no-agents", "start no agents")
     .action(up);
@@ -43,6 +45,7 @@ function count(text: string): number {
 async function up({ name, hosts, agents }: { name: string; hosts: number; agents: boolean }): Promise<void> {
   const lab = await createLab({ name, hosts });
   try {
+    if (await hasCharon()) await Promise.all(lab.hosts.map(startCharon));
     if (agents) await Promise.all(lab.hosts.map(startAgent));
     await lab.keep();
   } catch (error) {
@@ -54,6 +57,13 @@ async function up({ name, hosts, agents }: { name: string; hosts: number; agents
     `Lab "${name}" is up: ${addresses}; etcd at ${lab.etcd.endpoint}. To make a network with a container in it:\n`,
   );
   for (const line of firstSteps(name)) console.log(`  ${line}`);
+  const refused = await unencrypted();
+  if (refused !== undefined) console.log(`\n${refused}`);
+}
+
+async function startCharon(host: Host): Promise<void> {
+  const charon = await host.charon();
+  await charon.start();
 }
 
 async function startAgent(host: Host): Promise<void> {
@@ -68,7 +78,7 @@ function firstSteps(name: string): string[] {
   const flag = name === "lab" ? "" : `--name ${name} `;
   const on = `${skein} lab exec ${flag}h1 --`;
   const network = '{"cidr":"10.42.0.0/16","backend":{"type":"vxlan","vni":1042}}';
-  const container = '{"name":"web","ip":"10.42.64.98","netns":"/run/netns/web"}';
+  const container = '{"name":"web","netns":"/run/netns/web"}';
   return [
     `${on} etcdctl put /skein/v1/networks/blue '${network}'`,
     `${on} ip netns add web`,

@@ -36,6 +36,8 @@ export interface DaemonOptions {
 interface Running {
   pid: number;
   signal(name: NodeJS.Signals): void;
+  /** Keeps this process from ending before it does. */
+  hold(): void;
   /** How it ended: `status 1`, `SIGKILL`. */
   ended: Promise<string>;
 }
@@ -70,6 +72,7 @@ export function daemonIn(place: Place, options: DaemonOptions): Daemon {
     },
     async end(name) {
       const ending = running;
+      ending?.hold();
       ending?.signal(name);
       ending?.signal("SIGCONT"); // a stopped process takes no other signal than SIGKILL
       await ending?.ended;
@@ -98,7 +101,7 @@ async function launch(place: Place, options: DaemonOptions): Promise<Running> {
     const ended = once(child, "exit").then(([code, signal]) => (signal as string | null) ?? `status ${code}`);
     await once(child, "spawn");
     child.unref();
-    return { pid: child.pid!, signal: (name) => void child.kill(name), ended };
+    return { pid: child.pid!, signal: (name) => void child.kill(name), hold: () => child.ref(), ended };
   } finally {
     await log.close();
   }

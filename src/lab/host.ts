@@ -1,5 +1,6 @@
 import type { Ip } from "../model/address.ts";
 import type { LabAgent } from "./agent.ts";
+import type { CharonOptions, LabCharon } from "./charon.ts";
 import { entryOf } from "./holder.ts";
 import { type Place, place } from "./place.ts";
 import { ipBatch, type Wire } from "./wire.ts";
@@ -17,6 +18,8 @@ export interface Host extends Place {
   in(name: string): Place;
   /** An agent for this host, not yet started; `args` are added to those it needs here. */
   agent(args?: readonly string[]): Promise<LabAgent>;
+  /** charon for this host, not yet started. */
+  charon(options?: CharonOptions): Promise<LabCharon>;
 }
 
 /** The host's end of the wire. */
@@ -38,7 +41,7 @@ export async function plugHost(
   here: HostPlace,
   wire: Wire,
   address: Ip,
-  agent: (host: HostPlace, args: readonly string[]) => Promise<LabAgent>,
+  daemons: Pick<Host, "agent" | "charon">,
 ): Promise<Host> {
   await wire.plug(here, address);
   await ipBatch(here, [`route add default via ${wire.segment.gateway}`]);
@@ -46,7 +49,7 @@ export async function plugHost(
     ...here,
     ...containersOf(here),
     underlay: underlayOf(here, wire, address),
-    agent: (args = []) => agent(here, args),
+    ...daemons,
   };
 }
 

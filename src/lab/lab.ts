@@ -7,11 +7,12 @@ import { isName } from "../model/keys.ts";
 import { agentOn } from "./agent.ts";
 import { startBroom } from "./broom.ts";
 import { type Capture, startCapture } from "./capture.ts";
+import { charonOn } from "./charon.ts";
 import { environmentOf, installCommand } from "./environment.ts";
 import { LabError } from "./error.ts";
 import { type Etcd, etcdOn } from "./etcd.ts";
 import { hold } from "./holder.ts";
-import { type Host, type HostPlace, hostPlace, plugHost } from "./host.ts";
+import { type Host, hostPlace, plugHost } from "./host.ts";
 import { type Outside, openOutside } from "./outside.ts";
 import { startTime } from "./process-stat.ts";
 import { type Segment, segmentOf } from "./segment.ts";
@@ -99,8 +100,11 @@ async function build(state: LabState, segment: Segment, count: number): Promise<
 
   const openHost = async (n: number) => {
     const directory = join(state.directory, `h${n}`);
-    const agent = (host: HostPlace, args: readonly string[]) => agentOn({ host, etcd: state.etcd, directory, args });
-    return plugHost(await open(`h${n}`), wire, segment.host(n), agent);
+    const here = await open(`h${n}`);
+    return plugHost(here, wire, segment.host(n), {
+      agent: (args = []) => agentOn({ host: here, etcd: state.etcd, directory, args }),
+      charon: (options = {}) => charonOn({ ...options, host: here, directory }),
+    });
   };
   const openGateway = async () => {
     const here = await open("outside");

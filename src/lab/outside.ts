@@ -21,10 +21,9 @@ const somewhere = ip("203.0.113.1");
 export async function openOutside(place: Place, directory: string): Promise<Outside> {
   await ipBatch(place, [`addr add ${somewhere}/32 dev lo`]);
   const socket = join(directory, "echo.sock");
-  const [node, script] = program("lab/echo");
   const daemon = daemonIn(place, {
     title: "the web server outside",
-    command: [node, script, somewhere, "80", socket],
+    command: [...program("lab/echo"), somewhere, "80", socket],
     log: join(directory, "echo.log"),
   });
   return {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { existsSync, watch } from "node:fs";
-import { request } from "node:http";
+import { connect } from "node:net";
 import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
+
+/** Imported by name, node:http brings fetch and WebSocket along, which takes longer than all the rest. */
+const { request } = process.getBuiltinModule("node:http");
 
 /** Resolves when the file exists. */
 export async function appears(path: string, signal: AbortSignal): Promise<void> {
@@ -27,11 +30,24 @@ export async function appears(path: string, signal: AbortSignal): Promise<void> 
 const passing: readonly unknown[] = ["ECONNREFUSED", "ECONNRESET", "ENOENT"];
 
 /** Asks a server on a unix socket, which need not be there yet; resolves with the status it answers. */
-export async function answer(socketPath: string, path: string, signal: AbortSignal): Promise<number | undefined> {
+export function answer(socketPath: string, path: string, signal: AbortSignal): Promise<number | undefined> {
+  return onceThere(socketPath, signal, () => get(socketPath, path, signal));
+}
+
+/** Resolves when something listens on a unix socket. */
+export function connects(socketPath: string, signal: AbortSignal): Promise<void> {
+  return onceThere(socketPath, signal, async () => {
+    const socket = connect({ path: socketPath, signal });
+    await once(socket, "connect");
+    socket.destroy();
+  });
+}
+
+async function onceThere<T>(socketPath: string, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       await appears(socketPath, signal);
-      return await get(socketPath, path, signal);
+      return await ask();
     } catch (error) {
       if (!passing.includes((error as NodeJS.ErrnoException).code)) throw error;
       await setImmediate();

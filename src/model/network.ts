@@ -5,12 +5,17 @@ import { cidrSchema, hostnameSchema, ipSchema, mtuSchema, nameSchema } from "./r
 const vxlan = z.object({
   type: z.literal("vxlan"),
   vni: z.int().min(1).max(0xffffff).meta({ description: "VXLAN network identifier, unique in the installation" }),
-  port: z.int().min(1).max(65535).default(4789).meta({ description: "UDP port (RFC 7348: 4789)" }),
+  // Encrypted, packets leave from this port or the one above it: policies name one of a range of two.
+  port: z.int().min(1).max(65534).default(4789).meta({ description: "UDP port (RFC 7348: 4789)" }),
 });
 
 const hostGateway = z
   .object({ type: z.literal("host-gw") })
   .meta({ description: "Plain routes between hosts of one segment" });
+
+const ipsec = z.object({ type: z.literal("ipsec") }).meta({
+  description: "ESP tunnels between hosts (RFC 4303), negotiated by IKEv2; always encrypted",
+});
 
 /** Where names of the network are found, and what is not among them. */
 const dns = z
@@ -32,8 +37,13 @@ const dns = z
 export const networkSchema = z
   .object({
     cidr: cidrSchema,
-    backend: z.discriminatedUnion("type", [vxlan, hostGateway], { error: "a backend of type vxlan or host-gw" }),
-    encryption: z.literal("none").optional().meta({ description: "Refused rather than ignored when it asks for more" }),
+    backend: z
+      .discriminatedUnion("type", [ipsec, vxlan, hostGateway], { error: "a backend of type ipsec, vxlan or host-gw" })
+      .default({ type: "ipsec" })
+      .meta({ description: "How packets get from host to host; absent: by ipsec" }),
+    encryption: z.enum(["ipsec", "none"]).optional().meta({
+      description: "ipsec: ESP around what passes between hosts, or nothing passes; absent: as the backend has it",
+    }),
     mtu: mtuSchema.optional().meta({ description: "Upper bound; the underlay's MTU less the overhead still holds" }),
     internal: z.boolean().default(false).meta({ description: "No way out of the network" }),
     hosts: z.array(nameSchema).max(10_000).optional().meta({ description: "Only these hosts take part; absent: all" }),
@@ -54,6 +64,11 @@ export const networkSchema = z
   .meta({ id: "network", description: "A network: one flat address range over many hosts" });
 
 export type Network = z.infer<typeof networkSchema>;
+
+/** Whether the network's packets may be seen between hosts only as ESP. */
+export function isEncrypted({ backend, encryption }: Network): boolean {
+  return backend.type === "ipsec" || encryption === "ipsec";
+}
 
 /** Below which the network's names are, in lower case. */
 export function domainOf(net: string, network: Network): string {

@@ -11,7 +11,7 @@ import type { Service } from "./service.ts";
 export function oddity({ path, value }: Decoded): string | undefined {
   switch (path.type) {
     case "network":
-      return oddCidr((value as Network).cidr) ?? oddReserved(value as Network);
+      return oddCidr((value as Network).cidr) ?? oddReserved(value as Network) ?? oddEncryption(value as Network);
     case "host":
       return oddUnderlay((value as Host).address);
     case "member":
@@ -38,6 +38,15 @@ function oddCidr(cidr: Network["cidr"]): string | undefined {
 function oddReserved({ cidr, reserved = [] }: Network): string | undefined {
   const stray = reserved.find((range) => !overlaps(range, cidr));
   return stray && `reserved: expected ranges of ${cidr}, got ${stray}`;
+}
+
+/** A wish for encryption is granted or refused, never ignored, and neither is a wish for none. */
+function oddEncryption({ backend, encryption }: Network): string | undefined {
+  if (backend.type === "ipsec" && encryption === "none")
+    return 'encryption: expected "ipsec" or none of this field with backend ipsec, which always encrypts, got "none"';
+  if (backend.type === "host-gw" && encryption === "ipsec")
+    return 'encryption: expected "none" with backend host-gw, which has nothing to encrypt in, got "ipsec"; use backend ipsec';
+  return undefined;
 }
 
 /** Link-local may be an underlay; the other ranges that no network may use cannot. */

@@ -32,6 +32,12 @@ export const macSchema = z
   .refine(isMac, { error: "a unicast MAC address such as 02:53:0a:2a:40:62" })
   .meta({ description: "A unicast Ethernet address, lower case" }) as unknown as z.ZodType<Mac, string>;
 
+/** 32 octets in base64: 43 characters, of which the last carries 4 bits, and the padding. */
+export const publicKeySchema = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, { error: "an Ed25519 public key, 32 octets in base64" })
+  .meta({ description: "An Ed25519 public key (RFC 8032), 32 octets in base64" });
+
 export const nameSchema = z
   .string()
   .regex(namePattern, { error: "a name of at most 63 letters, digits, '-', '_' and '.'", abort: true })

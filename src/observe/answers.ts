@@ -13,12 +13,21 @@ export interface StatusAnswer {
   ready: boolean;
   underlay: { dev: string; address: string; prefix: string; mtu: number };
   etcd: { endpoints: readonly string[]; prefix: string; embedded: boolean; staleSince?: string; why?: string };
+  /** The directory that outlives restarts. */
+  state: string;
+  charon: CharonAnswer;
   /** Removals are held until `skein release`. */
   brake?: { removals: number; rows: number; why: string };
   networks: readonly NetworkStatus[];
   /** Keys whose values are no records. */
   rejected: readonly { key: string; revision: string; code: string; reason: string }[];
 }
+
+/** strongSwan's daemon. Away: tunnels stay as they are. Unneeded: this host takes part in no encrypted network. */
+export type CharonAnswer =
+  | { state: "unneeded" }
+  | { state: "connected"; version: string }
+  | { state: "away"; since: string; why: string };
 
 export interface NetworkStatus {
   network: string;
@@ -31,6 +40,8 @@ export interface NetworkStatus {
   /** Whether this host answers for names below the domain; absent where it takes no part. While `etcd.staleSince` is
    * there, answers are as old as that. */
   names?: { domain: string; serving: boolean };
+  /** To peers; absent where the network is not encrypted, or this host takes no part. `why` the first is not up. */
+  tunnels?: { wanted: number; up: number; why?: string };
   failed: readonly FailedStatus[];
   skipped: readonly { key: string; code: string; reason: string }[];
 }
@@ -73,8 +84,13 @@ export interface NetworksAnswer {
 export interface NetworkEntry {
   network: string;
   cidr: string;
-  backend: "vxlan" | "host-gw";
+  backend: "ipsec" | "vxlan" | "host-gw";
   vni?: number;
+  /** UDP port of VXLAN. */
+  port?: number;
+  encrypted: boolean;
+  /** The upper bound that its record sets. */
+  mtu?: number;
   internal: boolean;
   members: number;
   containers: number;
@@ -132,6 +148,7 @@ export interface WaitAnswer {
     alive: boolean;
     waiting: number;
     failed: readonly string[];
+    tunnels?: { wanted: number; up: number; why?: string };
   }[];
 }
 
@@ -188,6 +205,66 @@ export interface HostRemoveAnswer {
   addresses: number;
   blocks: number;
   networks: number;
+}
+
+/** `GET /v1/tunnels?network=NET`: one entry a network and peer; networks of one VXLAN port share their SAs. */
+export interface TunnelsAnswer {
+  host: string;
+  charon: CharonAnswer;
+  tunnels: readonly TunnelEntry[];
+}
+
+export type TunnelEntry = { network: string; peer: string } & (
+  | TunnelUpEntry
+  | { state: "connecting"; attempt: number; why?: string }
+  | { state: "down"; attempt: number; retryMs?: number; why: string }
+  /** charon does not answer: what stands stays. */
+  | { state: "unknown"; why: string }
+);
+
+export interface TunnelUpEntry {
+  state: "up";
+  mode: "tunnel" | "transport";
+  /** Of ESP, with its key size. */
+  cipher: string;
+  /** Of the IKE_SA. */
+  ike: string;
+  /** ESP in UDP. */
+  encap: boolean;
+  /** On the underlay, as in 192.0.2.1:4500. */
+  local: string;
+  remote: string;
+  /** Whether this host began it. */
+  initiator: boolean;
+  /** Its SAs were made or last rekeyed then. */
+  since: string;
+  rekeyInMs?: number;
+  ikeSince: string;
+  ikeRekeyInMs?: number;
+  spiIn: string;
+  spiOut: string;
+  /** Since the last rekeying. */
+  bytesIn: number;
+  bytesOut: number;
+  packetsIn: number;
+  packetsOut: number;
+}
+
+/** `GET /v1/keys`: Ed25519 public keys in base64, as hosts publish them. */
+export interface KeysAnswer {
+  host: string;
+  hosts: readonly { host: string; keys: readonly string[]; self: boolean }[];
+}
+
+/** `POST /v1/keys/rotate`; asked again it goes on, and says how far it is. */
+export interface KeyRotateAnswer {
+  host: string;
+  from: string;
+  to: string;
+  /** `announced`: peers are told of the new key, and the old one is in use. */
+  state: "announced" | "done";
+  /** Hosts that do not accept the new key yet. */
+  waitingFor: readonly string[];
 }
 
 /** `POST /v1/release` */

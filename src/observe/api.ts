@@ -8,6 +8,7 @@ import { eventStream } from "./event-stream.ts";
 import { Fault, faultOf } from "./fault.ts";
 import { type History, keepHistory } from "./history.ts";
 import { ipamRoutes } from "./ipam-routes.ts";
+import { ipsecRoutes } from "./ipsec-routes.ts";
 import { name, read } from "./query.ts";
 import { whenReady } from "./ready.ts";
 import { showPlan, showStatus } from "./show-state.ts";
@@ -46,6 +47,7 @@ export async function openApi({ path, left }: ApiOptions): Promise<Api> {
   showRoutes(app, () => look().view);
   waitRoutes(app, () => look().view);
   ipamRoutes(app, () => look().view);
+  ipsecRoutes(app, () => look().view);
   readyRoute(app, () => shown?.view.ready() ?? false);
   eventRoute(app, () => look().history);
   app.post("/v1/leave", async (_request, reply): Promise<LeaveAnswer> => {

@@ -77,8 +77,19 @@ function bodyOf(event: AgentEvent): Body {
     case "converged":
     case "stalled":
       return { ...event, ms: rounded(event.ms) };
+    case "tunnel-up":
+      return { ...event, ms: rounded(event.ms) };
+    case "tunnel-retrying":
+      return { ...event, nextMs: rounded(event.nextMs) };
+    case "charon-back":
+      return { ...event, awayMs: rounded(event.awayMs) };
     case "unlisted":
       return { ...event, retryMs: rounded(event.retryMs) };
+    case "tunnel-down":
+    case "tunnel-rekeyed":
+    case "tunnel-duplicate":
+    case "tunnel-lost":
+    case "charon-away":
     case "braked":
     case "released":
     case "doubt":

@@ -22,6 +22,12 @@ const row = {
 };
 const because = z.array(z.string()).meta({ description: "Records the row follows from, the nearest first" });
 
+const tunnel = {
+  peer: z.string().meta({ description: "The host at the other end" }),
+  child: z.string().meta({ description: "child-NETWORK, or vxlan-PORT for all encrypted networks of that port" }),
+};
+const cipher = z.string().meta({ description: "Of ESP, with its key size" });
+
 /** One sort of line; every line has these three. */
 function line<Type extends string, Fields extends z.core.$ZodLooseShape>(type: Type, fields: Fields) {
   const seq = z.int().min(1).meta({ description: "Counts the events of one run of the agent, without gaps" });
@@ -78,6 +84,30 @@ export const eventSchema = z
       address: z.string(),
       mtu: count,
       was: z.object({ address: z.string(), mtu: count }).exactOptional(),
+    }),
+    line("tunnel-up", {
+      ...tunnel,
+      cipher,
+      ms: ms.meta({ description: "Milliseconds since it was wished, or since it was last up" }),
+    }),
+    line("tunnel-down", { ...tunnel, why: z.string() }),
+    line("tunnel-rekeyed", { ...tunnel, cipher }),
+    line("tunnel-retrying", {
+      ...tunnel,
+      attempt: z.int().min(1),
+      nextMs: ms.meta({ description: "Tried again after so many milliseconds" }),
+      why: z.string(),
+    }),
+    line("tunnel-duplicate", {
+      peer: tunnel.peer,
+      child: tunnel.child.exactOptional(),
+      ended: count.meta({ description: "Security associations that are ended, since a newer one stands" }),
+    }),
+    line("tunnel-lost", { ...tunnel }),
+    line("charon-away", { why: z.string() }),
+    line("charon-back", {
+      version: z.string(),
+      awayMs: ms.meta({ description: "0 for the first time" }),
     }),
     line("warned", { code: z.string(), message: z.string() }),
     line("dropped", {

@@ -1,10 +1,12 @@
 import type { Skip } from "../desired/inputs.ts";
+import type { TunnelEvent } from "../ike/tunnel-event.ts";
 import type { RecordKey } from "../model/keys.ts";
 import type { EngineEvent } from "../reconcile/event.ts";
 
 /** Everything an agent has to tell, in one union; the log, the event stream, status and metrics are its subscribers. */
 export type AgentEvent =
   | EngineEvent
+  | TunnelEvent
   /** A record that is none: hostile, malformed, or of a later version. */
   | { type: "rejected"; key: string; revision: string; code: string; reason: string }
   /** A record that leads to no rows here, or does again (`skip` absent). */

@@ -108,6 +108,40 @@ const say: Say = {
           "underlay",
           `underlay ${dev} is now ${address}, mtu ${mtu}; it was ${was.address}, mtu ${was.mtu}. Following it`,
         ),
+  "tunnel-up": ({ peer, child, cipher, ms }) =>
+    line("info", "tunnel-up", `tunnel ${child} to ${peer} is up after ${duration(ms)}, ${cipher}`),
+  "tunnel-down": ({ peer, child, why }) =>
+    line(
+      "warn",
+      "tunnel-down",
+      `tunnel ${child} to ${peer} is down: ${oneLine(why)}. Nothing passes until it is up again`,
+    ),
+  "tunnel-rekeyed": ({ peer, child, cipher }) =>
+    line("debug", "tunnel-rekeyed", `tunnel ${child} to ${peer} has new keys, ${cipher}`),
+  "tunnel-retrying": ({ peer, child, attempt, nextMs, why }) =>
+    line(
+      "warn",
+      "tunnel-retrying",
+      `cannot establish tunnel ${child} to ${peer}: ${oneLine(why)} (attempt ${attempt}, next in ${duration(nextMs)})`,
+    ),
+  "tunnel-duplicate": ({ peer, child, ended }) =>
+    line(
+      "info",
+      "tunnel-duplicate",
+      `${child ?? "IKE"} to ${peer} stood more than once: the newest stays, ${ended} ended`,
+    ),
+  "tunnel-lost": ({ peer, child }) =>
+    line(
+      "warn",
+      "tunnel-lost",
+      `somebody took the keys of tunnel ${child} to ${peer} from the kernel; making new ones`,
+    ),
+  "charon-away": ({ why }) =>
+    line("error", "charon-away", `charon does not answer: ${oneLine(why)}. Tunnels stay as they are; trying again`),
+  "charon-back": ({ version, awayMs }) =>
+    awayMs === 0
+      ? line("info", "charon-back", `charon is there: ${version}`)
+      : line("info", "charon-back", `charon answers again, after ${duration(awayMs)}: ${version}`),
   warned: ({ code, message }) => line("warn", `warned ${code}`, oneLine(message)),
 };
 

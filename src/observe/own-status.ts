@@ -13,7 +13,7 @@ export type OwnStatus = Omit<Status, "at">;
 const shown = 20;
 
 export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, state: NetworkState): OwnStatus {
-  const { observed, converged, rows, failed, skipped } = state;
+  const { observed, converged, rows, tunnels, failed, skipped } = state;
   const held = braked()?.why;
   // Sorted, since the order they came about in is no news.
   return {
@@ -28,6 +28,7 @@ export function ownStatus({ host, braked }: Pick<AgentView, "host" | "braked">, 
       .sort(byName("key"))
       .slice(0, shown),
     skippedCount: skipped.length,
+    ...(tunnels && { tunnels: { ...tunnels, ...(tunnels.why !== undefined && { why: oneLine(tunnels.why) }) } }),
     ...(held !== undefined && { held }),
   };
 }

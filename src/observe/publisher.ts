@@ -172,6 +172,12 @@ function bears({ type }: AgentEvent): boolean {
     case "braked":
     case "released":
     case "fresh":
+    case "tunnel-up":
+    case "tunnel-down":
+    case "tunnel-lost":
+    case "tunnel-retrying":
+    case "charon-away":
+    case "charon-back":
       return true;
     default:
       return false;

@@ -1,7 +1,7 @@
 import { describeRow } from "../desired/print.ts";
 import type { Row } from "../desired/rows.ts";
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
-import type { FailedStatus, NetworkStatus, PlanAnswer, PlanOperation, StatusAnswer } from "./answers.ts";
+import type { CharonAnswer, FailedStatus, NetworkStatus, PlanAnswer, PlanOperation, StatusAnswer } from "./answers.ts";
 import { oneLine } from "./one-line.ts";
 import { byName } from "./sort.ts";
 import type { AgentView, NetworkState } from "./view.ts";
@@ -17,6 +17,8 @@ export function showStatus(view: AgentView): StatusAnswer {
     startedAt: new Date(view.startedAt).toISOString(),
     ready: view.ready(),
     underlay: view.underlay(),
+    state: view.state,
+    charon: charonAnswer(view),
     etcd: { ...etcd, ...(staleSince !== undefined && { staleSince: new Date(staleSince).toISOString() }) },
     ...(brake && { brake }),
     networks: view.networks().map(networkStatus).sort(byName("network")),
@@ -27,6 +29,18 @@ export function showStatus(view: AgentView): StatusAnswer {
   };
 }
 
+export function charonAnswer(view: Pick<AgentView, "charon">): CharonAnswer {
+  const charon = view.charon();
+  switch (charon.type) {
+    case "unneeded":
+      return { state: "unneeded" };
+    case "connected":
+      return { state: "connected", version: charon.version };
+    case "away":
+      return { state: "away", since: new Date(charon.since).toISOString(), why: charon.why };
+  }
+}
+
 function networkStatus({
   net,
   member,
@@ -34,6 +48,7 @@ function networkStatus({
   converged,
   rows,
   names,
+  tunnels,
   failed,
   skipped,
 }: NetworkState): NetworkStatus {
@@ -44,6 +59,7 @@ function networkStatus({
     converged,
     rows,
     ...(names && { names }),
+    ...(tunnels && { tunnels }),
     failed: failed.map(failedStatus).sort(byName("row")),
     skipped: [...skipped].sort(byName("key")),
   };

@@ -1,4 +1,5 @@
 import { macOf } from "../model/address.ts";
+import { isEncrypted } from "../model/network.ts";
 import type * as model from "../model/world.ts";
 import type {
   ContainerEntry,
@@ -22,7 +23,9 @@ export function showNetworks(view: AgentView): NetworksAnswer {
       network: net,
       cidr: value.cidr,
       backend: value.backend.type,
-      ...(value.backend.type === "vxlan" && { vni: value.backend.vni }),
+      ...(value.backend.type === "vxlan" && { vni: value.backend.vni, port: value.backend.port }),
+      encrypted: isEncrypted(value),
+      ...(value.mtu !== undefined && { mtu: value.mtu }),
       internal: value.internal,
       members: keyspace?.members.size ?? 0,
       containers: [...containersOf(keyspace)].length,

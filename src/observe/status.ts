@@ -19,6 +19,14 @@ export const statusSchema = z
     failedCount: z.int().min(0),
     skipped: z.array(z.looseObject({ key: z.string(), code: z.string(), reason: z.string() })).max(20),
     skippedCount: z.int().min(0),
+    tunnels: z
+      .looseObject({
+        wanted: z.int().min(0).meta({ description: "Peers of an encrypted network" }),
+        up: z.int().min(0),
+        why: z.string().optional().meta({ description: "Why the first that is not up is not" }),
+      })
+      .optional()
+      .meta({ description: "Tunnels to peers; absent where the network is not encrypted" }),
     held: z.string().optional().meta({ description: "Why removals are held until `skein release`" }),
   })
   .meta({ id: "status", description: "How far a host is with a network" });

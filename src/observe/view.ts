@@ -1,5 +1,8 @@
 import type { Observable } from "rxjs";
 import type { Skip, Underlay } from "../desired/inputs.ts";
+import type { PublicKey } from "../desired/rows.ts";
+import type { TunnelState } from "../ike/tunnel-state.ts";
+import type { CharonState } from "../ike/tunnels.ts";
 import type { Checked } from "../ipam/check.ts";
 import type { RemovedHost } from "../ipam/remove-host.ts";
 import type { NetworkUsage } from "../ipam/usage.ts";
@@ -7,6 +10,7 @@ import type { Revision } from "../model/revision.ts";
 import type { World } from "../model/world.ts";
 import type { FailedRow, Planned } from "../reconcile/engine.ts";
 import type { AgentEvent } from "./event.ts";
+import type { TunnelCount } from "./tunnel-entries.ts";
 
 /** How far one network of this host is. */
 export interface NetworkState {
@@ -20,6 +24,8 @@ export interface NetworkState {
   rows: number;
   /** Below which names are answered here, and whether they are; absent where this host takes no part. */
   names?: { domain: string; serving: boolean };
+  /** Absent where the network is not encrypted, or this host takes no part. */
+  tunnels?: TunnelCount;
   failed: readonly FailedRow[];
   skipped: readonly Skip[];
 }
@@ -30,6 +36,8 @@ export interface AgentView {
   readonly version: string;
   /** Milliseconds of the Unix epoch. */
   readonly startedAt: number;
+  /** The directory that outlives restarts. */
+  readonly state: string;
   readonly world: World;
   readonly events$: Observable<AgentEvent>;
   underlay(): Underlay;
@@ -46,6 +54,15 @@ export interface AgentView {
   alive(): Promise<ReadonlySet<string>>;
   /** Lets go of what the brake holds; how many removals that is. */
   release(): number;
+  /** `unneeded` while this host takes part in no encrypted network. */
+  charon(): CharonState | { type: "unneeded" };
+  /** Every child that charon was told of; never rejects. */
+  tunnels(): Promise<readonly TunnelState[]>;
+  /**
+   * Begins to prove this host by another key, or goes on with that; rejects with a Fault where it has none, and with a
+   * StoreError.
+   */
+  rotateKeys(): Promise<KeyRotation>;
   /** How addresses are used, of one network or of all; rejects with a StoreError. */
   usage(net?: string): Promise<NetworkUsage[]>;
   /** What is not as it should be with addresses, and after `repair` what was; rejects with a StoreError. */
@@ -61,6 +78,15 @@ export interface AgentView {
   wait(net: string, revision: Revision | "now", signal: AbortSignal): Promise<WaitResult>;
 }
 
+/** A new key is published beside the old one, and used once every peer has it; then the old one is forgotten. */
+export interface KeyRotation {
+  from: PublicKey;
+  to: PublicKey;
+  state: "announced" | "done";
+  /** Hosts that do not accept the new key yet. */
+  waitingFor: readonly string[];
+}
+
 export interface WaitResult {
   converged: boolean;
   /** What was waited for. */
@@ -71,5 +97,7 @@ export interface WaitResult {
     alive: boolean;
     waiting: number;
     failed: readonly string[];
+    /** As the host says; absent where it has none to say. */
+    tunnels?: TunnelCount;
   }[];
 }

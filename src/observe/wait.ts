@@ -8,6 +8,7 @@ import { StoreError } from "../store/failure.ts";
 import { aliveHosts } from "./alive.ts";
 import type { Status } from "./status.ts";
 import { followStatuses } from "./statuses.ts";
+import type { TunnelCount } from "./tunnel-entries.ts";
 import type { AgentView, WaitResult } from "./view.ts";
 import { WaitError } from "./wait-error.ts";
 
@@ -150,5 +151,11 @@ function reportOf(host: string, status: Status | undefined, alive: ReadonlySet<s
     alive: alive.has(host),
     waiting: status?.failedCount ?? 0,
     failed: status?.failed.map(({ row, message }) => `${row}: ${message}`) ?? [],
+    ...(status?.tunnels && { tunnels: countOf(status.tunnels) }),
   };
+}
+
+/** Without what a later version may say beside. */
+function countOf({ wanted, up, why }: NonNullable<Status["tunnels"]>): TunnelCount {
+  return { wanted, up, ...(why !== undefined && { why }) };
 }

@@ -37,11 +37,11 @@ export function turnsOf(entries: Entry[], sign: 1 | -1): Entry[][][] {
 /** Kinds whose outcome others must know: whether their scope or device is there and what its index is, or a sysctl set. */
 const awaited: ReadonlySet<Kind> = new Set(["namespace", "link", "sysctl"]);
 
-/** Whose turn is first within a batch: ports name their bridge, chains their sets and what they jump to. */
+/** Whose turn is first within a batch: ports name their bridge, children their connection, chains their sets and what they jump to. */
 export function placeOf(entry: Entry): number {
   const value = known(entry);
   if (value === undefined) return 0;
-  if ("type" in value && value.type === "bridge") return 0;
+  if ("type" in value && (value.type === "bridge" || value.type === "connection")) return 0;
   if (!("object" in value)) return 1;
   if (value.object === "chain") return value.hook ? 2 : 1;
   return value.object === "set" ? 0 : 3;

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Subscription } from "rxjs";
-import type { Underlay } from "../desired/inputs.ts";
 import { decode } from "../model/decode.ts";
+import type { Host } from "../model/host.ts";
 import { keyOf } from "../model/keys.ts";
 import type { Tell } from "../observe/event.ts";
 import type { Client } from "../store/client.ts";
@@ -19,10 +20,13 @@ export interface RegistrationOptions {
   claimed?(): void;
 }
 
-/** Keeps `alive/<host>` held, and `hosts/<host>` saying where this host is. */
+/** What peers must know of this host; labels in its record are somebody else's. */
+export type Announced = Pick<Host, "address" | "ike">;
+
+/** Keeps `alive/<host>` held, and `hosts/<host>` saying where this host is and what it proves itself by. */
 export interface Registration {
   /** Writes the record if it says something else, however often etcd has to be asked. Cheap to repeat. */
-  announce(underlay: Underlay): void;
+  announce(announced: Announced): void;
   /** Whether the name is this agent's: none but its owner may write what stands under it. */
   isClaimed(): boolean;
   stop(): void;
@@ -34,8 +38,8 @@ const retryMs = 250;
 export function createRegistration({ client, host, instance, tell, claimed }: RegistrationOptions): Registration {
   const key = keyOf({ type: "host", host });
   const alive = keyOf({ type: "alive", host });
-  let wanted: Underlay | undefined;
-  let latest: Underlay | undefined;
+  let wanted: Announced | undefined;
+  let latest: Announced | undefined;
   let name: "unknown" | "ours" | "taken" = "unknown";
   let busy = false;
   let said: string | undefined;
@@ -46,11 +50,11 @@ export function createRegistration({ client, host, instance, tell, claimed }: Re
     if (busy) return;
     busy = true;
     while (wanted) {
-      const underlay = wanted;
-      const trouble = await attempt(underlay);
+      const announced = wanted;
+      const trouble = await attempt(announced);
       if (trouble === undefined) {
         said = undefined;
-        if (wanted === underlay) wanted = undefined;
+        if (wanted === announced) wanted = undefined;
         continue;
       }
       if (trouble !== said) tell({ type: "warned", code: "REGISTRATION", message: trouble });
@@ -62,13 +66,13 @@ export function createRegistration({ client, host, instance, tell, claimed }: Re
   }
 
   /** @returns why it could not be done */
-  async function attempt(underlay: Underlay): Promise<string | undefined> {
+  async function attempt(announced: Announced): Promise<string | undefined> {
     try {
       lease ??= claim();
       if (name === "unknown") return undefined; // goes on when the lease has answered
       if (name === "taken")
         return `Cannot register host ${host}: expected a name of its own, got one that another agent holds (${alive}). Start this one with another --host`;
-      await publish(underlay);
+      await publish(announced);
       return undefined;
     } catch (cause) {
       return `Cannot write ${key}: ${(cause as Error).message}`;
@@ -88,22 +92,23 @@ export function createRegistration({ client, host, instance, tell, claimed }: Re
   }
 
   /** Labels and whatever else stands in the record are somebody's, and stay, unless peers must refuse it for them. */
-  async function publish({ address }: Underlay): Promise<void> {
+  async function publish({ address, ike }: Announced): Promise<void> {
     for (;;) {
       const found = await client.get(key);
       const decoded = found && decode(key, found.value);
       const before = decoded && "path" in decoded ? parse(found?.value) : {};
-      if (before.address === address) return;
-      const value = JSON.stringify({ ...before, address });
+      if (before.address === address && isDeepStrictEqual(before.ike, ike)) return;
+      // Without a key, JSON leaves the one that stood there out.
+      const value = JSON.stringify({ ...before, address, ike });
       const { done } = await client.commit([{ key, at: found?.revision ?? "absent" }], [{ type: "put", key, value }]);
       if (done) return;
     }
   }
 
-  function announce(underlay: Underlay): void {
-    latest = underlay;
+  function announce(announced: Announced): void {
+    latest = announced;
     // An object of its own: what is announced while the same was being written is to be looked at again.
-    wanted = { ...underlay };
+    wanted = { ...announced };
     clearTimeout(retry);
     void work();
   }

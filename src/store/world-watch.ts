@@ -104,3 +104,10 @@ function advance(state: AreaState, event: StoreEvent): AreaState {
       return state;
   }
 }
+
+/** Since when, in milliseconds of the epoch, and why what is known of the world is not what etcd has now; empty while it is. */
+export function stalenessOf(areas: Iterable<AreaState>): { staleSince?: number; why?: string } {
+  const stale = [...areas].filter((state) => state.staleSince !== undefined);
+  const [first] = stale.sort((a, b) => (a.staleSince ?? 0) - (b.staleSince ?? 0));
+  return first?.staleSince === undefined ? {} : { staleSince: first.staleSince, why: first.why ?? "" };
+}

@@ -6,6 +6,8 @@ import type { Figure, Row } from "./figure.ts";
 import { converge, install, onStage, type Stage } from "./stage.ts";
 import { net } from "./world.ts";
 
+/** The kernel tells of what a link came to up to a second late, whoever runs then. */
+const settlingMs = 1_500;
 /** How long after its start an agent that adopted everything is watched for second thoughts. */
 const watchMs = 3_000;
 
@@ -17,6 +19,7 @@ async function measure(stage: Stage): Promise<Figure[]> {
   const { host, agent } = installation;
   await converge(installation);
   await agent.kill();
+  await pause(settlingMs);
   const inside = host.in(`skein-${net}`);
   const monitors = [host, inside].flatMap((place) => [
     monitor(place, "ip", ["monitor", "link", "address", "route", "neigh", "netconf"]),

@@ -7,6 +7,10 @@ import { adoption } from "./adoption.ts";
 import { nameFreshness } from "./dns/freshness.ts";
 import { nameThroughput } from "./dns/throughput.ts";
 import { type Figure, type Row, rounded } from "./figure.ts";
+import { tunnelFirstPacket } from "./ipsec/first-packet.ts";
+import { tunnelMesh } from "./ipsec/mesh.ts";
+import { tunnelPolicies } from "./ipsec/policies.ts";
+import { tunnelThroughput } from "./ipsec/throughput.ts";
 import { largeWorld } from "./large-world.ts";
 import { manyPeers } from "./many-peers.ts";
 import { memory } from "./memory.ts";
@@ -33,6 +37,10 @@ const rows: readonly Row[] = [
   memory,
   nameThroughput,
   nameFreshness,
+  tunnelFirstPacket,
+  tunnelThroughput,
+  tunnelPolicies,
+  tunnelMesh,
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string" }, json: { type: "boolean", default: false } } });

@@ -1,3 +1,4 @@
+import type { PublicKey } from "../../src/desired/rows.ts";
 import { type Cidr, fromNumber, type Ip, type Mac, macOf, toNumber } from "../../src/model/address.ts";
 import { blockName } from "../../src/model/block.ts";
 import { keyOf } from "../../src/model/keys.ts";
@@ -13,6 +14,9 @@ const blockSize = 2 ** (32 - blockLength);
 const firstBlock = toNumber("10.128.0.0" as Ip);
 const firstStray = toNumber("10.200.0.0" as Ip);
 const firstUnderlay = toNumber("10.100.0.0" as Ip);
+
+/** Of no host that anybody speaks with. */
+export const someKey: PublicKey = `${"o".repeat(42)}A=`;
 
 /** A host that exists in etcd only. */
 export interface Peer {
@@ -42,8 +46,18 @@ export function networkWrite(vni: number): Write {
   return put(keyOf({ type: "network", net }), { cidr, backend, blockLength });
 }
 
+/** The same encrypted, with ESP tunnels. */
+export function sealedNetworkWrite(): Write {
+  return put(keyOf({ type: "network", net }), { cidr, backend: { type: "ipsec" }, blockLength });
+}
+
 export function hostWrite({ name, underlay }: Pick<Peer, "name" | "underlay">): Write {
   return put(keyOf({ type: "host", host: name }), { address: underlay });
+}
+
+/** One that can be a peer in IKE. */
+export function keyedHostWrite({ name, underlay }: Pick<Peer, "name" | "underlay">): Write {
+  return put(keyOf({ type: "host", host: name }), { address: underlay, ike: { keys: [someKey] } });
 }
 
 export function memberWrites({ name, address, mac, block }: Omit<Peer, "underlay">): Write[] {

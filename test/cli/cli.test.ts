@@ -125,9 +125,9 @@ describe("plan", () => {
 describe("lists", () => {
   it("show networks", async () => {
     expect((await against(fakeView(), "networks")).stdout).toMatchInlineSnapshot(`
-      "NETWORK  CIDR          BACKEND  VNI   AGENTS  CONTAINERS  HERE                                                        EGRESS
-      blue     10.42.0.0/16  vxlan    1042  2       3           yes                                                         yes
-      red      10.42.0.0/16  vxlan    1042  0       0           refused: vni 1042 belongs to networks/blue, which is older  no
+      "NETWORK  CIDR          BACKEND  VNI   ENCRYPTED  AGENTS  CONTAINERS  HERE                                                        EGRESS
+      blue     10.42.0.0/16  vxlan    1042  no         2       3           yes                                                         yes
+      red      10.42.0.0/16  vxlan    1042  no         0       0           refused: vni 1042 belongs to networks/blue, which is older  no
       "
     `);
   });
@@ -196,6 +196,16 @@ describe("events", () => {
       ! records of keyspaces/blue/ may have gone unseen: etcd went back to revision 900
         underlay eth0 192.0.2.1, mtu 1500
         underlay eth0 192.0.2.9, mtu 1400, was 192.0.2.1, mtu 1500
+      + child-blue to h2: up in 27 ms, AES_GCM_16-128
+      - child-blue to h2: down: the peer ended it
+      ~ vxlan-4789 to h2: rekeyed, AES_GCM_16-128
+      ! child-blue to h2: establishing CHILD_SA 'child-blue' failed (attempt 2, next in 2.0 s)
+        IKE to h2: stood more than once, 1 older one ended
+        child-blue to h2: stood more than once, 2 older ones ended
+      ? child-blue to h2: its SAs are gone from the kernel
+      ! charon does not answer: Cannot connect to /run/skein/charon.vici: expected charon, got ENOENT; tunnels stay as they are
+        charon is there: charon-systemd 5.9.8
+        charon answers again after 4.2 s: charon-systemd 5.9.8
       ! Cannot put status/blue/h1 (STATUS)"
     `);
     expect(code).toBe(3);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createLab, type Lab } from "../../src/lab/lab.ts";
+import { connects } from "../../src/lab/socket.ts";
 
 const run = promisify(execFile);
 const checkout = join(import.meta.dirname, "../..");
@@ -16,11 +17,12 @@ async function install(): Promise<string> {
   return stdout;
 }
 
-let lab: Lab | undefined;
+let lab: Lab;
 let said: string;
 
 beforeAll(async () => {
   said = await install();
+  lab = await createLab({ hosts: 1 });
 }, 300_000);
 
 afterAll(async () => {
@@ -36,16 +38,40 @@ test("what was installed runs, under the pinned node, and says its version", asy
   expect((await run(node, ["--version"])).stdout).toMatch(/^v24\./);
 });
 
-test("the unit is one that systemd takes", async () => {
-  const unit = readFileSync(join(root, "etc/systemd/system/skein.service"), "utf8");
-  const copy = join(root, "skein.service");
-  writeFileSync(copy, unit.replace("/usr/local/bin/skein", skein));
-  const { stderr } = await run("systemd-analyze", ["verify", "--man=no", "--recursive-errors=no", copy]);
+test("the units are ones that systemd takes, charon's beside the agent's", async () => {
+  const copies = ["skein.service", "skein-charon.service"].map((name) => {
+    const unit = readFileSync(join(root, "etc/systemd/system", name), "utf8");
+    const copy = join(root, name);
+    writeFileSync(copy, unit.replace("/usr/local/bin/skein", skein));
+    return copy;
+  });
+  const { stderr } = await run("systemd-analyze", ["verify", "--man=no", "--recursive-errors=yes", ...copies]);
   expect(stderr).toBe("");
 });
 
+test("charon runs by the installed configuration, with no more rights than its unit gives", async () => {
+  const unit = readFileSync(join(root, "etc/systemd/system/skein-charon.service"), "utf8");
+  const rights = /^CapabilityBoundingSet=(.*)$/m.exec(unit)![1]!.toLowerCase().replaceAll("cap_", "+").split(" ");
+  expect(unit).toContain("Environment=STRONGSWAN_CONF=/etc/skein/strongswan.conf");
+  const host = lab.host("h1");
+  await host.output("mkdir", ["/run/skein"]);
+  const limits = [`--bounding-set=-all,${rights.join(",")}`, "--no-new-privs", "--"];
+  const env = { STRONGSWAN_CONF: join(root, "etc/skein/strongswan.conf") };
+  const charon = host.spawn("setpriv", [...limits, "charon-systemd"], { env });
+  const ended = new Promise((resolve) => charon.once("exit", resolve));
+  try {
+    await connects(`/proc/${host.pid}/root/run/skein/charon.vici`, AbortSignal.timeout(30_000));
+    const uri = ["--uri", "unix:///run/skein/charon.vici"];
+    expect(await host.output("swanctl", ["--stats", ...uri])).toMatch(
+      /loaded plugins: .*kernel-netlink socket-default vici/,
+    );
+  } finally {
+    charon.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  }
+});
+
 test("the agent of the package makes a network on a host, by the configuration file alone", async () => {
-  lab = await createLab({ hosts: 1 });
   const host = lab.host("h1");
   const config = join(root, "etc/skein/agent.json");
   expect(statSync(config).mode & 0o777).toBe(0o640);
@@ -78,9 +104,20 @@ test("the agent of the package makes a network on a host, by the configuration f
   }
 });
 
+test("charon outlives the agent: no unit ends or starts it with the agent's, nor does an upgrade", async () => {
+  const unit = (name: string) => readFileSync(join(root, "etc/systemd/system", name), "utf8");
+  const coupled = /^(Requires|Requisite|BindsTo|PartOf|PropagatesStopTo|Conflicts|Upholds)=/m;
+  for (const name of ["skein.service", "skein-charon.service"]) expect(unit(name)).not.toMatch(coupled);
+  expect(unit("skein.service")).toMatch(/^Wants=.*skein-charon\.service/m);
+  const script = readFileSync(join(import.meta.dirname, "../../deploy/install.sh"), "utf8");
+  expect(script.match(/systemctl (restart|try-restart|stop|reload) .*/g)).toEqual(["systemctl try-restart skein"]);
+});
+
 test("an upgrade keeps the configuration", async () => {
-  const config = join(root, "etc/skein/agent.json");
-  const before = readFileSync(config, "utf8");
-  expect(await install()).toContain(`kept ${config}`);
-  expect(readFileSync(config, "utf8")).toBe(before);
+  const files = ["agent.json", "strongswan.conf"].map((name) => join(root, "etc/skein", name));
+  writeFileSync(files[1]!, `${readFileSync(files[1]!, "utf8")}# mine\n`);
+  const before = files.map((file) => readFileSync(file, "utf8"));
+  const saidAgain = await install();
+  for (const file of files) expect(saidAgain).toContain(`kept ${file}`);
+  expect(files.map((file) => readFileSync(file, "utf8"))).toEqual(before);
 }, 300_000);

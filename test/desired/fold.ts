@@ -18,6 +18,12 @@ export const self: Self = {
   host: "h1",
   underlay: { dev: "eth0", address: "192.168.0.1" as Ip, prefix: "192.168.0.0/24" as Cidr, mtu: 1500 },
   uplinks: "169.254.64.0/18" as Cidr,
+  ipsec: {
+    missing: [],
+    ciphers: ["aes128gcm16", "aes128-sha256"],
+    encap: true,
+    auth: { type: "pubkey", own: `${"o".repeat(42)}A=` },
+  },
   protected: [
     { prefix: "192.168.0.0/24" as Cidr, what: "the underlay of eth0" },
     { prefix: "172.31.0.9/32" as Cidr, what: "etcd" },

@@ -3,7 +3,7 @@ import type { Self } from "../../src/desired/inputs.ts";
 import { describeRow } from "../../src/desired/print.ts";
 import { kinds } from "../../src/desired/rows.ts";
 import { deriveAll, difference, type Op, type Result, worldOf } from "./fold.ts";
-import { put, rocketChat, rocketChatRouted, selfAs } from "./rocket-chat.ts";
+import { put, rocketChat, rocketChatRouted, rocketChatSealed, selfAs } from "./rocket-chat.ts";
 
 /** What a host's kernel must hold, as its operator would read it: unit by unit, in the order it is applied. */
 function read(result: Result): string {
@@ -31,9 +31,14 @@ describe("Rocket.Chat on two hosts", () => {
     await expect(host(selfAs("h1"), rocketChatRouted)).toMatchFileSnapshot("golden/h1-routed.txt");
   });
 
+  it("is this on h1, encrypted", async () => {
+    await expect(host(selfAs("h1"), rocketChatSealed)).toMatchFileSnapshot("golden/h1-sealed.txt");
+  });
+
   it.each([
     ["mongo-moves-to-h1", rocketChat, "blue", "10.42.1.98"],
     ["mongo-moves-to-h1-routed", rocketChatRouted, "gray", "10.43.1.98"],
+    ["mongo-moves-to-h1-sealed", rocketChatSealed, "blue", "10.42.1.98"],
   ] as const)("differs by this when %s, keeping its address", async (name, records, net, ip) => {
     const moved = [
       ...records.filter(({ key }) => key !== `keyspaces/${net}/containers/h2/mongo`),

@@ -6,6 +6,7 @@ import { describeRow } from "../../src/desired/print.ts";
 import type { Row } from "../../src/desired/rows.ts";
 import { networkOf, type UnitId } from "../../src/desired/units.ts";
 import { type Cidr, cidr, contains, type Ip, overlaps, prefixLength } from "../../src/model/address.ts";
+import { isEncrypted } from "../../src/model/network.ts";
 import type { World } from "../../src/model/world.ts";
 import { rowId } from "../../src/reconcile/kind.ts";
 import { deriveAll, difference, type Op, print, type Result, self, worldOf } from "./fold.ts";
@@ -161,20 +162,51 @@ describe("in any world", { timeout: 60_000 }, () => {
 
   it("the longest route to an address leads to the host of the container that has it", () => {
     always(function* (result, inputs) {
-      const routes = rowsOf(result).flatMap((row) => (row.kind === "route" ? row : []));
+      const rows = rowsOf(result);
       for (const { net, backend, entry, ip } of reachable(result, inputs)) {
         const own = entry.host === inputs.self.host;
-        const scope = backend === "vxlan" ? `net:${net}` : "host";
+        const scope = backend === "host-gw" ? "host" : `net:${net}`;
         const route = longest(
-          routes.filter((row) => row.scope === scope),
+          rows.filter((row) => row.scope === scope),
           ip,
         );
         const { dev, via } = { dev: undefined, via: undefined, ...route?.value };
         const member = inputs.world.keyspaces.get(net)?.members.get(entry.host)?.value.address;
-        const hop = backend === "vxlan" ? member : inputs.world.hosts.get(entry.host)?.value.address;
-        const right = own ? dev === (backend === "vxlan" ? "br0" : `sku-${net}`) : via === hop;
+        const host = inputs.world.hosts.get(entry.host)?.value.address;
+        const hop = { vxlan: member, "host-gw": host, ipsec: host }[backend];
+        const leads = () => (backend === "ipsec" ? dev === "xf0" && outerTo(rows, net, ip) === host : via === hop);
+        const right = own ? dev === (backend === "host-gw" ? `sku-${net}` : "br0") : leads();
         if (!right)
           yield `${entry.key} at ${ip} is behind ${hop}, but ${route ? describeRow(route) : "there is no route"}`;
+      }
+    });
+  });
+
+  it("nothing of an encrypted network has a way but through ESP", () => {
+    always(function* (result, { world }) {
+      const rows = rowsOf(result);
+      const policies = rows.flatMap((row) => (row.kind === "policy" ? row.value : []));
+      for (const row of rows) {
+        const net = row.scope.slice("net:".length);
+        const network = world.networks.get(net)?.value;
+        if (!row.scope.startsWith("net:") || !network || !isEncrypted(network)) continue;
+        if (row.kind === "route" && row.value.type === "unicast" && row.value.dev === "xf0") {
+          if (outerTo(rows, net, row.key.split("/")[0] as Ip) === undefined) yield `no policy for ${describeRow(row)}`;
+        }
+        if (row.kind === "fdb") {
+          const { dst } = row.value;
+          const isCovered = (dir: string) =>
+            policies.some((policy) => policy.dir === dir && policy.udp === 4789 && contains(remoteOf(policy), dst));
+          if (!isCovered("out") || !isCovered("in")) yield `no policy for ${describeRow(row)}`;
+        }
+        if (row.kind === "link" && row.value.type === "vxlan") {
+          const rules = rows.flatMap(({ kind, value }) =>
+            kind === "guard" && value.object === "chain" && value.name.endsWith(`-${net}`) ? value.rules : [],
+          );
+          for (const sealed of [/ rt ipsec missing drop$/, / meta ipsec missing drop$/])
+            if (!rules.some((rule) => sealed.test(rule) && rule.includes(`4789 @th,96,24 ${vniOf(row)} `)))
+              yield `${describeRow(row)} lacks ${sealed}`;
+        }
       }
     });
   });
@@ -238,7 +270,7 @@ function* reachable(result: Result, { world, self }: Inputs) {
     for (const entry of entries) {
       const { ip, netns } = entry.value;
       if (ip === undefined || agents.has(ip) || misplaced(network, ip)) continue;
-      if (entry.host === self.host ? backend === "vxlan" && netns === undefined : !reached(entry.host)) continue;
+      if (entry.host === self.host ? backend !== "host-gw" && netns === undefined : !reached(entry.host)) continue;
       const rivals = entries.filter(({ value }) => value.ip === ip);
       const [owner] = rivals.sort((a, b) => Number(a.created - b.created) || (a.key < b.key ? -1 : 1));
       if (owner !== entry || result.get(`endpoint ${net} ${entry.host}/${entry.id}`)?.skipped) continue;
@@ -247,7 +279,25 @@ function* reachable(result: Result, { world, self }: Inputs) {
   }
 }
 
-function longest<R extends Row>(routes: readonly R[], ip: Ip): R | undefined {
-  const leading = routes.filter(({ key }) => contains(key as Cidr, ip));
+/** Where the network's xfrm interface sends what is for `ip`: the first policy is the one of least priority. */
+function outerTo(rows: readonly Row[], net: string, ip: Ip): Ip | undefined {
+  const link = rows.find(({ kind, scope, key }) => kind === "link" && scope === `net:${net}` && key === "xf0");
+  const ifId = link?.kind === "link" && link.value.type === "xfrm" ? link.value.ifId : undefined;
+  const matching = rows.flatMap(({ kind, value }) =>
+    kind === "policy" && value.dir === "out" && value.ifId === ifId && contains(value.dst, ip) ? value : [],
+  );
+  return matching.sort((a, b) => a.priority - b.priority)[0]?.outer?.dst;
+}
+
+function remoteOf({ dir, src, dst }: Extract<Row, { kind: "policy" }>["value"]): Cidr {
+  return dir === "out" ? dst : src;
+}
+
+function vniOf(row: Row): number | undefined {
+  return row.kind === "link" && row.value.type === "vxlan" ? row.value.vni : undefined;
+}
+
+function longest(rows: readonly Row[], ip: Ip): Extract<Row, { kind: "route" }> | undefined {
+  const leading = rows.flatMap((row) => (row.kind === "route" && contains(row.key as Cidr, ip) ? row : []));
   return leading.sort((a, b) => prefixLength(b.key as Cidr) - prefixLength(a.key as Cidr))[0];
 }

@@ -45,6 +45,19 @@ const routed: Record[] = [
   container("gray", "h2", "mongo", "10.43.1.98"),
 ];
 
+/** The same people where no wire between hosts is trusted; network red sends VXLAN through ESP. */
+const sealed: Record[] = [
+  ["hosts/h1", { address: "192.168.0.1", ike: { keys: [keyOf("1")] } }],
+  ["hosts/h2", { address: "192.168.0.2", ike: { keys: [keyOf("2")] } }],
+  ["networks/blue", { cidr: "10.42.0.0/16" }],
+  ["networks/red", { cidr: "10.42.0.0/16", backend: { type: "vxlan", vni: 2042 }, encryption: "ipsec" }],
+  ...overlay.slice(4),
+];
+
+function keyOf(n: string): string {
+  return `${n.repeat(42)}A=`;
+}
+
 /** Records of one transaction. */
 export function put(created: bigint, ...records: Record[]): Op[] {
   return records.map(([key, value]) => ({ key, value, created }));
@@ -52,6 +65,7 @@ export function put(created: bigint, ...records: Record[]): Op[] {
 
 export const rocketChat = put(10n, ...overlay);
 /** The same people on the plain network of a rack. */
+export const rocketChatSealed = put(10n, ...sealed);
 export const rocketChatRouted = put(10n, ...overlay.slice(0, 2), ...routed);
 
 export function selfAs(host: keyof typeof hosts): Self {

@@ -6,7 +6,7 @@ import type { Op } from "./fold.ts";
  * A world so small that records keep meeting: few addresses, MACs, VNIs and namespaces for many claimants, CIDRs that are
  * equal or overlap, blocks inside one another, hosts that come and go. A tenth of the records are none.
  */
-export const nets = ["blue", "gray", "red"];
+export const nets = ["blue", "gray", "pink", "red"];
 export const hosts = ["h1", "h2", "h3"];
 
 const agentIps = ["10.42.0.1", "10.42.0.2", "10.42.0.3", "10.42.0.66", "10.42.0.255", "10.43.0.2", "10.43.0.3"];
@@ -33,7 +33,9 @@ const network = fc.record(
     backend: fc.oneof(
       fc.record({ type: fc.constant("vxlan"), vni: fc.constantFrom(1, 2) }),
       fc.record({ type: fc.constant("host-gw") }),
+      fc.record({ type: fc.constant("ipsec") }),
     ),
+    encryption: fc.constantFrom("ipsec", "ipsec", "none"),
     internal: fc.boolean(),
     mtu: fc.constant(1300),
     hosts: fc.constantFrom(["h1", "h2"], ["h2", "h3"]),
@@ -41,9 +43,15 @@ const network = fc.record(
   { requiredKeys: ["cidr", "backend"] },
 );
 
-const hostRecord = fc.record({
-  address: fc.constantFrom("192.168.0.1", "192.168.0.2", "192.168.0.2", "192.168.0.3", "10.9.9.9"),
-});
+const key = fc.constantFrom("a", "b").map((letter) => `${letter.repeat(42)}A=`);
+
+const hostRecord = fc.record(
+  {
+    address: fc.constantFrom("192.168.0.1", "192.168.0.2", "192.168.0.2", "192.168.0.3", "10.9.9.9"),
+    ike: fc.record({ keys: fc.array(key, { minLength: 1, maxLength: 2 }) }),
+  },
+  { requiredKeys: ["address"] },
+);
 
 const member = fc.constantFrom(...agentIps).map((address) => ({ address, mac: macOf(address as Ip, "0e") }));
 
@@ -110,10 +118,14 @@ function settled(...nets: string[]): Op[] {
   const networks: Record<string, unknown> = {
     blue: { cidr: "10.42.0.0/24", backend: { type: "vxlan", vni: 1 } },
     gray: { cidr: "10.43.0.0/24", backend: { type: "host-gw" } },
-    red: { cidr: "10.42.0.0/24", backend: { type: "vxlan", vni: 2 } },
+    red: { cidr: "10.42.0.0/24", backend: { type: "vxlan", vni: 2 }, encryption: "ipsec" },
+    pink: { cidr: "10.42.0.0/24" },
   };
   const records: [string, unknown][] = [
-    ...hosts.map((h, i): [string, unknown] => [`hosts/${h}`, { address: `192.168.0.${i + 1}` }]),
+    ...hosts.map((h, i): [string, unknown] => [
+      `hosts/${h}`,
+      { address: `192.168.0.${i + 1}`, ike: { keys: [`${"k".repeat(42)}A=`] } },
+    ]),
     ...nets.map((n): [string, unknown] => [`networks/${n}`, networks[n]]),
     ...nets.flatMap((n) =>
       hosts.map((h, i): [string, unknown] => {
@@ -132,8 +144,10 @@ const start = fc.constantFrom(
   settled("blue"),
   settled("gray"),
   settled("blue", "red"),
+  settled("pink"),
+  settled("pink", "red"),
   settled("blue", "gray", "red"),
-  settled("blue", "gray", "red"),
+  settled("blue", "gray", "pink", "red"),
 );
 
 const change: fc.Arbitrary<Op> = fc.oneof(

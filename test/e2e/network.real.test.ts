@@ -76,6 +76,25 @@ test("the way out has the host's address", async () => {
   expect(await fetchFrom(scene.placeOf(base), url)).toBe(scene.lab.host("h2").underlay.address());
 });
 
+test("connections between containers are not tracked, those that lead out are", async () => {
+  const host = scene.lab.host("h2");
+  const sent = 8;
+  // From a port of its own each.
+  const send = (ip: string) =>
+    scene.placeOf(base).output("bash", ["-c", `for n in $(seq ${sent}); do echo > /dev/udp/${ip}/9; done`]);
+  for (const place of [host, host.in("skein-blue")]) {
+    const tracked = async () => Number(await place.output("sysctl", ["-n", "net.netfilter.nf_conntrack_count"]));
+    const before = await tracked();
+    await send(app.ip);
+    await ping(scene.placeOf(base), app.ip, 1); // they have passed
+    const between = await tracked();
+    // Some may go meanwhile, and one of others come.
+    expect(between).toBeLessThan(before + sent / 2);
+    await send(scene.lab.outside.address);
+    expect(await tracked()).toBeGreaterThan(between);
+  }
+});
+
 test("a container whose key goes loses eth0 and every row of its own, and comes back with the key", async () => {
   const host = scene.lab.host("h2");
   const before = await snapshotOf(host);

@@ -1,6 +1,7 @@
 import { onTestFinished } from "vitest";
 import { ask } from "../../src/cli/client.ts";
 import type { LabAgent } from "../../src/lab/agent.ts";
+import type { LabCharon } from "../../src/lab/charon.ts";
 import { createLab, type Lab } from "../../src/lab/lab.ts";
 import type { Place } from "../../src/lab/place.ts";
 import type { PlanAnswer, StatusAnswer, WaitAnswer } from "../../src/observe/answers.ts";
@@ -17,6 +18,8 @@ export interface Container {
 export interface Scene {
   readonly lab: Lab;
   agent(host: string): LabAgent;
+  /** A host's charon, where the scene has any: not started by `start`. */
+  charon(host: string): LabCharon;
   /** Starts agents, of all hosts where none is named; resolves when each has converged. */
   start(...hosts: string[]): Promise<void>;
   put(key: string, value: unknown): Promise<void>;
@@ -39,18 +42,22 @@ export interface SceneOptions {
   hosts: number;
   /** Further arguments of every `skein agent`. */
   args?: readonly string[];
+  /** Settings of charon on every host; absent: there is none. */
+  charon?: readonly string[];
+  /** Seconds that a network may take to converge: 20. */
+  patience?: number;
 }
 
-export async function openScene({ hosts, args = [] }: SceneOptions): Promise<Scene> {
+export async function openScene({ hosts, args = [], charon: settings, patience = 20 }: SceneOptions): Promise<Scene> {
   const lab = await createLab({ hosts });
   const agents = new Map<string, LabAgent>();
-  for (const host of lab.hosts) agents.set(host.name, await host.agent(args));
+  const charons = new Map<string, LabCharon>();
+  for (const host of lab.hosts) {
+    agents.set(host.name, await host.agent(args));
+    if (settings) charons.set(host.name, await host.charon({ settings }));
+  }
 
-  const agent = (host: string): LabAgent => {
-    const found = agents.get(host);
-    if (found === undefined) throw new Error(`Cannot find agent: expected a host of the lab, got "${host}"`);
-    return found;
-  };
+  const agent = (host: string) => named(agents, host, "agent");
   const placeOf = ({ net, host, name }: Container) => lab.host(host).in(namespaceOf({ net, name }));
   const put = async (key: string, value: unknown) => {
     await lab.etcd.ctl(["put", "--", `${prefix}/${key}`, JSON.stringify(value)]);
@@ -59,6 +66,7 @@ export async function openScene({ hosts, args = [] }: SceneOptions): Promise<Sce
   return {
     lab,
     agent,
+    charon: (host) => named(charons, host, "charon"),
     async start(...names) {
       const wanted = names.length > 0 ? names : [...agents.keys()];
       await Promise.all(wanted.map((name) => agent(name).start()));
@@ -80,11 +88,11 @@ export async function openScene({ hosts, args = [] }: SceneOptions): Promise<Sce
     placeOf,
     async converged(net, from) {
       const running = from ?? [...agents].find(([, { pid }]) => pid() !== undefined)?.[0] ?? "h1";
-      const question = `GET /v1/wait?network=${net}&revision=now&timeout=20`;
+      const question = `GET /v1/wait?network=${net}&revision=now&timeout=${patience}`;
       const answer = await ask<WaitAnswer>(agent(running).socket, question);
       if (answer.converged) return;
       const logs = await Promise.all(
-        [...agents].map(async ([name, { log }]) => `${name}: ${(await log()).slice(-3000)}`),
+        [...agents].map(async ([name, { log }]) => `${name}: ${(await log().catch(() => "no log")).slice(-3000)}`),
       );
       throw new Error(
         `Cannot go on: expected ${net} to converge, got ${JSON.stringify(answer)}; logs end:\n${logs.join("\n")}`,
@@ -96,6 +104,13 @@ export async function openScene({ hosts, args = [] }: SceneOptions): Promise<Sce
       return operations.map(({ verb, text }) => `${verb} ${text}`);
     },
   };
+}
+
+function named<T>(all: ReadonlyMap<string, T>, host: string, what: string): T {
+  const found = all.get(host);
+  if (found === undefined)
+    throw new Error(`Cannot find ${what}: expected a host of the lab that has one, got "${host}"`);
+  return found;
 }
 
 export function keyOf({ net, host, name }: Container): string {

@@ -68,7 +68,7 @@ function sorted(items: Item[]): Item[] {
 
 /** Numbers that the kernel gives out as things come, clocks, and what others do to a link, such as listening to it. */
 const fleeting =
-  /^(ifindex|link_index|link_netnsid|handle|index|id|no|designated_port|promiscuity|allmulti|.*_timer|.*netnsid)$/;
+  /^(ifindex|link_index|handle|index|id|no|designated_port|promiscuity|allmulti|.*_timer|link_netnsid|linkNetNsId)$/;
 
 function stable(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(stable);

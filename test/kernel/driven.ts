@@ -1,5 +1,13 @@
 import type { Kind, Row, Scope, Values } from "../../src/desired/rows.ts";
+import { openDrivers } from "../../src/kernel/drivers.ts";
+import { fakeKernel } from "../../src/kernel/fake.ts";
+import type { Kernel } from "../../src/kernel/kernel.ts";
 import type { Driver, Drivers, Failure, Observed } from "../../src/reconcile/kind.ts";
+
+/** The kernel's own drivers; of tunnels, which are charon's, the one in memory. */
+export function driversOf(kernel: Kernel): Drivers {
+  return openDrivers(kernel, { tunnel: fakeKernel().drivers.tunnel });
+}
 
 export function row<K extends Kind>(kind: K, scope: Scope, key: string, value: Values[K]): Row {
   return { kind, scope, key, value, because: [] } as unknown as Row;

@@ -4,12 +4,11 @@ import { once } from "node:events";
 import { readdirSync, readlinkSync, statSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Kind, kinds, type Row, type Scope } from "../../src/desired/rows.ts";
-import { openDrivers } from "../../src/kernel/drivers.ts";
 import type { Kernel } from "../../src/kernel/kernel.ts";
 import { openKernel } from "../../src/kernel/open.ts";
 import { cidr, ip, mac } from "../../src/model/address.ts";
 import type { Driver, Drivers, Notice } from "../../src/reconcile/kind.ts";
-import { addAll, apply, observed, removeAll, row } from "./driven.ts";
+import { addAll, apply, driversOf, observed, removeAll, row } from "./driven.ts";
 import { type FreshNamespace, freshNamespace } from "./fresh-namespace.ts";
 import { type FreshContainer, freshContainer, isAbsent, isPresent, nextNotice, run, witness } from "./witness.ts";
 
@@ -17,7 +16,7 @@ let kernel: Kernel;
 let drivers: Drivers;
 beforeAll(async () => {
   kernel = await openKernel();
-  drivers = openDrivers(kernel);
+  drivers = driversOf(kernel);
 });
 afterAll(() => kernel.close());
 
@@ -169,7 +168,7 @@ describe("a network's rows", () => {
     await expectHeld(drivers, rows, [net.scope, container.scope]);
     const later = await openKernel();
     onTestFinished(() => later.close());
-    await expectHeld(openDrivers(later), rows, [net.scope, container.scope]);
+    await expectHeld(driversOf(later), rows, [net.scope, container.scope]);
   });
 
   test("can be added again and removed again", async () => {
@@ -363,6 +362,27 @@ describe("a pair", () => {
   });
 });
 
+test("a VXLAN device sends from its own port where it is wished to, and is made anew for it", async () => {
+  const { net, find, rows, container } = await plane();
+  const free = find("link", "vx0") as Extract<Row, { kind: "link" }>;
+  const fixed = { ...free, value: { ...free.value, fixedSource: true } } as Row;
+  for (const [wish, range] of [
+    [fixed, { low: 14789, high: 14790 }],
+    [free, { low: 0, high: 0 }],
+  ] as const) {
+    expect(await apply(drivers, "add", wish)).toBeUndefined();
+    expect(witness("ip", net.name, "link", "show", "vx0")).toMatchObject([
+      { linkinfo: { info_data: range.low === 0 ? { port: 14789 } : { port_range: range } } },
+    ]);
+    const found = (await drivers.link.list(net.scope)).find(({ key }) => key === "vx0");
+    expect(drivers.link.same?.(wish.value as never, found?.value as never)).toBe(true);
+    const other = wish === fixed ? free : fixed;
+    expect(drivers.link.same?.(other.value as never, found?.value as never)).toBe(false);
+  }
+  await addAll(drivers, rows);
+  await expectHeld(drivers, rows, [net.scope, container.scope]);
+});
+
 test("a bridge keeps its MTU whatever port comes or goes", async () => {
   const net = await freshNamespace(kernel);
   // The default, which the kernel does not count as set by anybody.
@@ -424,7 +444,7 @@ describe("many rows", () => {
   test("whose notifications overflow are to be listed again", async () => {
     const small = await openKernel({ eventBufferBytes: 32 * 1024 });
     onTestFinished(() => small.close());
-    const overflowing = openDrivers(small);
+    const overflowing = driversOf(small);
     const net = await freshNamespace(small);
     await addAll(overflowing, [row("link", net.scope, "br0", { type: "bridge", mtu, up: true })]);
     const relist = nextNotice(overflowing, ({ type }) => type === "relist");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Row } from "../../src/desired/rows.ts";
+import { policyKey, type Row } from "../../src/desired/rows.ts";
 import { fakeKernel } from "../../src/kernel/fake.ts";
 import { cidr, ip, mac } from "../../src/model/address.ts";
 import type { Notice } from "../../src/reconcile/kind.ts";
@@ -91,5 +91,67 @@ describe("the fake kernel", () => {
     expect(
       same?.(bridge.value as never, { type: "vxlan", vni: 1, local: ip("10.0.0.1"), port: 4789, mtu: 1450, up: true }),
     ).toBe(false);
+  });
+
+  test("has one xfrm interface of a number, whatever namespace it is in", async () => {
+    const kernel = fakeKernel();
+    const red: Row = { ...namespace, key: "skein-red" };
+    const xfrm = (scope: Row["scope"], ifId: number): Row => ({
+      kind: "link",
+      scope,
+      key: "xf0",
+      value: { type: "xfrm", ifId, mtu: 1400, up: true },
+      because: [],
+    });
+    for (const row of [namespace, red, xfrm("net:blue", 0x53000001)])
+      expect(await apply(kernel, "add", row)).toBeUndefined();
+    expect(await apply(kernel, "add", xfrm("net:red", 0x53000001))).toBe("EEXIST");
+    expect(await apply(kernel, "add", xfrm("net:red", 0x53000002))).toBeUndefined();
+    expect(kernel.print()).toContain("type xfrm if_id 0x53000002 in skein-red");
+  });
+
+  test("holds policies of the host alone, by what the kernel knows them by", async () => {
+    const kernel = fakeKernel();
+    const value = {
+      dir: "out",
+      src: cidr("10.99.0.1/32"),
+      dst: cidr("10.99.0.2/32"),
+      udp: 4789,
+      priority: 8300,
+      mode: "transport",
+      reqid: 7,
+    } as const;
+    const policy: Row = { kind: "policy", scope: "host", key: policyKey(value), value, because: [] };
+    expect(await apply(kernel, "add", policy)).toBeUndefined();
+    await apply(kernel, "add", namespace);
+    await expect(apply(kernel, "add", { ...policy, scope: "net:blue" })).rejects.toThrow("Cannot add policy");
+    await expect(apply(kernel, "add", { ...policy, key: "out" })).rejects.toThrow("Cannot add policy");
+  });
+
+  test("drops with a connection its children, and lets none be without", async () => {
+    const kernel = fakeKernel();
+    const connection: Row = {
+      kind: "tunnel",
+      scope: "host",
+      key: "conn-h2",
+      value: {
+        type: "connection",
+        host: "h2",
+        local: ip("10.99.0.1"),
+        remote: ip("10.99.0.2"),
+        encap: true,
+        auth: { type: "psk" },
+      },
+      because: [],
+    };
+    const child: Row = {
+      ...connection,
+      key: "conn-h2 child-blue",
+      value: { type: "child", mode: "tunnel", selector: "0.0.0.0/0", label: "blue", reqid: 7, ifId: 1, proposals: [] },
+    };
+    expect(await apply(kernel, "add", child)).toBe("ENOENT");
+    for (const row of [connection, child]) expect(await apply(kernel, "add", row)).toBeUndefined();
+    kernel.remove(connection);
+    expect(await kernel.drivers.tunnel.list("host")).toEqual([]);
   });
 });

@@ -8,6 +8,7 @@ import { ip, mac } from "../../src/model/address.ts";
 const there: Scope = "at:/run/netns/mongo";
 const bridge: Link = { type: "bridge", mtu: 1450, up: true };
 const vxlan: Link = { type: "vxlan", vni: 7, local: ip("10.0.0.1"), port: 4789, mtu: 1450, up: true };
+const xfrm: Link = { type: "xfrm", ifId: 0x53000001, mtu: 1400, up: true };
 const veth: Link = { type: "veth", mtu: 1450, up: true, master: "br0", peer: { scope: there, name: "eth0" } };
 
 function info(each: Partial<LinkInfo> & Pick<LinkInfo, "index" | "name">): LinkInfo {
@@ -47,6 +48,8 @@ describe("a wish is fulfilled", () => {
     ["VNI", vxlan, { ...vxlan, vni: 8 }],
     ["local address", vxlan, { ...vxlan, local: ip("10.0.0.2") }],
     ["port", vxlan, { ...vxlan, port: 8472 }],
+    ["source port", vxlan, { ...vxlan, fixedSource: true }],
+    ["if_id", xfrm, { ...xfrm, ifId: 0 }],
     ["bridge", veth, { type: "veth", mtu: 1450, up: true, peer: veth.peer }],
     ["far end's name", veth, { ...veth, peer: { scope: there, name: "eth1" } }],
     ["far end's scope", veth, { ...veth, peer: { scope: "host", name: "eth0" } }],
@@ -96,4 +99,10 @@ test("outside our namespaces a link without our alias is not ours, inside all ar
   }
   expect(linkValue(net, { ...master, alias: "" }, undefined)).toMatchObject({ type: "bridge" });
   expect(linkValue(net, info({ index: 1, name: "lo" }), undefined)).toBeUndefined();
+});
+
+test("an xfrm interface that looks for its SAs in its own namespace is no wish's", () => {
+  const found = info({ index: 7, name: "xf0", type: "xfrm", mtu: 1400 });
+  expect(linkValue(net, { ...found, ifId: 0x53000001 }, undefined)).toMatchObject(xfrm);
+  expect(linkFulfils(xfrm, linkValue(net, found, undefined) as Link)).toBe(false);
 });

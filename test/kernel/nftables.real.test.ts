@@ -24,7 +24,15 @@ const input: Nft = {
   rules: [
     'udp dport 4789 @th,96,24 1042 iifname != "underlay" drop',
     "udp dport 4789 @th,96,24 1042 ip saddr != @peers drop",
+    "udp dport 4789 @th,96,24 1042 meta ipsec missing drop",
   ],
+};
+const sealed: Nft = {
+  object: "chain",
+  family: "inet",
+  name: "sealed-blue",
+  hook: { type: "filter", hook: "output", priority: 0, policy: "accept" },
+  rules: ["udp dport 4789 @th,96,24 1042 rt ipsec missing drop"],
 };
 const ports: Nft = {
   object: "chain",
@@ -45,7 +53,7 @@ const masquerade: Nft = {
   hook: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
   rules: ['ip saddr 10.42.0.0/16 oifname != "sku-*" masquerade'],
 };
-const guards = [input, ports, others, peers, endpoints, peer(1), permit(1), permit(2)];
+const guards = [input, sealed, ports, others, peers, endpoints, peer(1), permit(1), permit(2)];
 
 test("what is written is found, fulfils the wish, and nft shows it", async () => {
   const { guard, translation, run, scope } = await fresh();
@@ -59,6 +67,8 @@ test("what is written is found, fulfils the wish, and nft shows it", async () =>
   expect(listing).toContain('elements = { "skc1" . 02:53:0a:2a:00:01 . 10.42.0.1,');
   expect(listing).toContain("type filter hook prerouting priority dstnat; policy drop;");
   expect(listing).toContain('oifname != "sku-*" masquerade');
+  expect(listing).toContain("meta ipsec missing drop");
+  expect(listing).toContain("rt ipsec missing drop");
 });
 
 test("adding what is there and removing what is gone succeed; the last removal takes the tables along", async () => {
@@ -165,7 +175,7 @@ describe("somebody else's hand is noticed, found and mended", () => {
     "a chain deleted": { by: nft("flush chain bridge skein ports; delete chain bridge skein ports"), hits: [ports] },
     "an element deleted": { by: nft("delete element inet skein peers { 10.9.0.1 }"), hits: [peer(1)] },
     "a set emptied": { by: nft("flush set bridge skein endpoints"), hits: [permit(1), permit(2)] },
-    "a table deleted": { by: nft("delete table inet skein"), hits: [input, peers, peer(1)] },
+    "a table deleted": { by: nft("delete table inet skein"), hits: [input, sealed, peers, peer(1)] },
     "the ruleset flushed": { by: nft("flush ruleset"), hits: guards },
   };
   for (const [what, { by, hits }] of Object.entries(cases)) {

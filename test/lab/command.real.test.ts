@@ -3,10 +3,10 @@ import { place } from "../../src/lab/place.ts";
 import { program } from "../../src/lab/program.ts";
 import { processesWith } from "./leftovers.ts";
 
-const [node, bin] = program("bin");
+const [node, ...bin] = program("bin");
 const machine = place(["env"], process.env);
 const name = `test-${process.pid}`;
-const skein = (...args: string[]) => machine.exec(node, [bin, "lab", ...args]);
+const skein = (...args: string[]) => machine.exec(node, [...bin, "lab", ...args]);
 const exec = (host: string, ...command: string[]) => skein("exec", "--name", name, host, "--", ...command);
 
 test("a lab that is put up stays until it is taken down", async () => {
@@ -45,7 +45,7 @@ test("a lab that is put up stays until it is taken down", async () => {
 test("a command's input reaches it", async () => {
   expect(await skein("up", "--name", name, "--hosts", "1", "--no-agents")).toMatchObject({ code: 0 });
   try {
-    const args = [bin, "lab", "exec", "--name", name, "h1", "--", "cat"];
+    const args = [...bin, "lab", "exec", "--name", name, "h1", "--", "cat"];
     expect(await machine.output(node, args, { input: "text" })).toBe("text");
   } finally {
     await skein("down", "--name", name);

@@ -47,7 +47,7 @@ export const strayLink: Pick<RowOf<"link">, "kind" | "scope" | "key" | "value"> 
   value: { type: "bridge", mtu: 1500, up: true },
 };
 
-const records: Record<string, object> = {
+const records = {
   "networks/blue": { cidr: "10.42.0.0/16", backend: { type: "vxlan", vni: 1042 } },
   "networks/red": { cidr: "10.42.0.0/16", backend: { type: "vxlan", vni: 1042 }, internal: true },
   "hosts/h1": { address: "192.0.2.1" },
@@ -64,10 +64,11 @@ const records: Record<string, object> = {
   "keyspaces/blue/containers/h2/mongo": { name: "mongo", ip: "10.42.118.43", mac: "06:00:00:00:00:07" },
 };
 
-export function exampleWorld(): AgentView["world"] {
+/** @param more further records, in place of those of the same key */
+export function exampleWorld(more: Record<string, object> = {}): AgentView["world"] {
   const world = emptyWorld();
   let created = 1n;
-  for (const [key, value] of Object.entries(records)) {
+  for (const [key, value] of Object.entries({ ...records, ...more })) {
     const decoded = decode(key, Buffer.from(JSON.stringify(value)));
     if (decoded === undefined || "rejected" in decoded)
       throw new Error(`Cannot use ${key}: ${JSON.stringify(decoded)}`);
@@ -147,6 +148,10 @@ const leak: Finding = {
   reason: "keyspaces/blue/containers/h1/gone does not have it",
 };
 
+/** Ed25519 public keys, as hosts publish them. */
+export const oldKey = "l0fmcrGhNe8SBOSNvfmAcAmdoUr2SzH5PrbgxD7gVME=";
+export const newKey = "SbwkhMm8KYvMtJv0qjdYKmCbj0FVo5sR3EV5uO9nZnE=";
+
 /** A host with troubles of every sort, unless told otherwise. */
 export function fakeView(given: Partial<AgentView> = {}): FakeView {
   const asked: string[] = [];
@@ -154,6 +159,7 @@ export function fakeView(given: Partial<AgentView> = {}): FakeView {
     host: "h1",
     version: "0.1.0",
     startedAt: Date.now() - 180_000,
+    state: "/var/lib/skein",
     world: exampleWorld(),
     underlay: () => ({ dev: "eth0", address: ip("192.0.2.1"), prefix: cidr("192.0.2.0/24"), mtu: 1500 }),
     etcd: () => ({ endpoints: ["http://192.0.2.10:2379"], prefix: "/skein/v1/", embedded: false }),
@@ -170,6 +176,12 @@ export function fakeView(given: Partial<AgentView> = {}): FakeView {
     release() {
       asked.push("release");
       return 40;
+    },
+    charon: () => ({ type: "unneeded" }),
+    tunnels: async () => [],
+    async rotateKeys() {
+      asked.push("rotate");
+      return { from: oldKey, to: newKey, state: "announced", waitingFor: ["h2"] };
     },
     async usage(net) {
       return net === undefined || net === "blue" ? [usage] : [];

@@ -49,6 +49,16 @@ it("tells a person what happened, why, and what comes next", () => {
     warn records of keyspaces/blue/ may have gone unseen: etcd went back to revision 900. Listing them again before anything is removed
     info underlay is eth0, 192.0.2.1, mtu 1500
     warn underlay eth0 is now 192.0.2.9, mtu 1400; it was 192.0.2.1, mtu 1500. Following it
+    info tunnel child-blue to h2 is up after 27 ms, AES_GCM_16-128
+    warn tunnel child-blue to h2 is down: the peer ended it. Nothing passes until it is up again
+    debug tunnel vxlan-4789 to h2 has new keys, AES_GCM_16-128
+    warn cannot establish tunnel child-blue to h2: establishing CHILD_SA 'child-blue' failed (attempt 2, next in 2.0 s)
+    info IKE to h2 stood more than once: the newest stays, 1 ended
+    info child-blue to h2 stood more than once: the newest stays, 2 ended
+    warn somebody took the keys of tunnel child-blue to h2 from the kernel; making new ones
+    error charon does not answer: Cannot connect to /run/skein/charon.vici: expected charon, got ENOENT. Tunnels stay as they are; trying again
+    info charon is there: charon-systemd 5.9.8
+    info charon answers again, after 4.2 s: charon-systemd 5.9.8
     warn Cannot put status/blue/h1"
   `);
 });

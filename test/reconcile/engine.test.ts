@@ -41,6 +41,10 @@ describe("starting", () => {
       "replace link vx0",
       "add route 10.42.0.0/16",
       "remove route 10.42.2.0/24",
+      "remove tunnel conn-h2 child-blue",
+      "remove tunnel conn-h2",
+      "remove policy out 0.0.0.0/0 10.42.2.0/24 if_id 0x53000004",
+      "remove policy in 10.42.2.0/24 0.0.0.0/0 if_id 0x53000004",
       "remove fdb vx0 0e:53:0a:2a:02:01",
       "remove neighbour vx0 10.42.2.1",
     ]);

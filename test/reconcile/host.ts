@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { openDrivers } from "../../src/kernel/drivers.ts";
+import { fakeKernel } from "../../src/kernel/fake.ts";
 import { openKernel } from "../../src/kernel/open.ts";
 import type { EngineEvent } from "../../src/reconcile/event.ts";
 import { createEngine } from "../../src/reconcile/start.ts";
@@ -33,8 +34,14 @@ export const harms = [
   `${inside} ip addr del 10.42.0.1/32 dev br0`,
   `${container} ip addr flush dev eth0`,
   `${container} ip link del eth0`,
+  "ip xfrm policy delete src 0.0.0.0/0 dst 10.42.2.0/24 dir out if_id 0x53000004",
+  "ip xfrm policy update src 10.42.2.0/24 dst 0.0.0.0/0 dir in if_id 0x53000004",
+  "ip xfrm policy flush",
   "ip netns del skein-blue",
 ] as const;
+
+/** What keeps tunnels lives on when the agent ends, as charon does. */
+const { tunnel } = fakeKernel().drivers;
 
 const witnesses = [
   `${inside} ip -4 -o addr`,
@@ -45,6 +52,7 @@ const witnesses = [
   `${inside} sysctl net.ipv4.conf.br0.proxy_arp`,
   `${container} ip -4 -o addr`,
   `${container} ip route`,
+  "ip xfrm policy",
 ];
 
 // Run in network and mount namespaces of its own, as a host: an agent's part alone, engine and drivers, on this kernel.
@@ -81,7 +89,7 @@ async function begin() {
   const events: EngineEvent[] = [];
   let heard = () => {};
   const engine = createEngine({
-    drivers: openDrivers(kernel),
+    drivers: openDrivers(kernel, { tunnel }),
     tell(event) {
       events.push(event);
       if (event.type === "converged" && event.waiting === 0) heard();

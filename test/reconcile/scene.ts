@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describeRow } from "../../src/desired/print.ts";
-import type { Row, Scope } from "../../src/desired/rows.ts";
-import { type Cidr, hostPrefix, ip, macOf } from "../../src/model/address.ts";
+import { firstIfId, type Policy, policyKey, type Row, type Scope } from "../../src/desired/rows.ts";
+import { type Cidr, hostPrefix, type Ip, ip, macOf } from "../../src/model/address.ts";
 import type { RecordKey } from "../../src/model/keys.ts";
 import type { UnitId } from "../../src/reconcile/engine.ts";
 
@@ -104,6 +104,36 @@ export function network(net: string, mtu = 1450): Row[] {
   ];
 }
 
+/** The secured part of a peer: its connection, which all networks wish alike, one child of it, and the policies that want it. */
+function sealed(net: string, host: string, underlay: Ip, because: Row["because"]): Row[] {
+  const [mine, octet] = [ip("192.0.2.1"), Number(host.slice(1))];
+  const [anywhere, dst] = ["0.0.0.0/0" as Cidr, `10.42.${octet}.0/24` as Cidr];
+  const ifId = firstIfId + net.length;
+  const rest = { ifId, priority: 8308, mode: "tunnel", reqid: 1000 + octet } as const;
+  const policies: Policy[] = [
+    { dir: "out", src: anywhere, dst, ...rest, outer: { src: mine, dst: underlay } },
+    { dir: "in", src: dst, dst: anywhere, ...rest, outer: { src: underlay, dst: mine } },
+  ];
+  const remote = ip(`192.0.2.${octet}`);
+  return [
+    {
+      kind: "tunnel",
+      scope: "host",
+      key: `conn-${host}`,
+      value: { type: "connection", host, local: mine, remote, encap: true, auth: { type: "psk" } },
+      because,
+    },
+    {
+      kind: "tunnel",
+      scope: "host",
+      key: `conn-${host} child-${net}`,
+      value: { type: "child", mode: "tunnel", selector: anywhere, label: net, reqid: rest.reqid, ifId, proposals: [] },
+      because,
+    },
+    ...policies.map((value): Row => ({ kind: "policy", scope: "host", key: policyKey(value), value, because })),
+  ];
+}
+
 function peer(net: string, host: string, n: number): Row[] {
   const scope: Scope = `net:${net}`;
   const because = [record(`keyspaces/${net}/members/${host}`)];
@@ -114,6 +144,7 @@ function peer(net: string, host: string, n: number): Row[] {
   const src = ip("10.42.0.1");
   const underlay = ip(`192.0.2.${10 * n + octet}`);
   return [
+    ...sealed(net, host, underlay, because),
     {
       kind: "neighbour",
       scope,

@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import type { Underlay } from "../../src/desired/inputs.ts";
-import type { Cidr, Ip } from "../../src/model/address.ts";
+import type { Ip } from "../../src/model/address.ts";
 import type { AgentEvent } from "../../src/observe/event.ts";
-import { createRegistration, readInstance } from "../../src/runtime/registration.ts";
+import { type Announced, createRegistration, readInstance } from "../../src/runtime/registration.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
 
 let etcd: Etcd;
@@ -14,8 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => etcd.end());
 
-function at(address: string): Underlay {
-  return { dev: "eth0", address: address as Ip, prefix: "10.99.0.0/24" as Cidr, mtu: 1500 };
+function at(address: string, ...keys: string[]): Announced {
+  return { address: address as Ip, ...(keys.length > 0 && { ike: { keys } }) };
 }
 
 test("the record follows the underlay, and keeps what others wrote into it", async () => {
@@ -27,6 +26,23 @@ test("the record follows the underlay, and keeps what others wrote into it", asy
   await vi.waitFor(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
   registration.announce(at("10.99.0.2"));
   await vi.waitFor(async () => expect((await says()).address).toBe("10.99.0.2"));
+  registration.stop();
+});
+
+test("the record names the keys that peers may pin, and none any more where there are none", async () => {
+  const client = etcd.client();
+  await client.put("hosts/h1", JSON.stringify({ address: "10.99.0.1", labels: { rack: "7" } }));
+  const registration = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
+  const says = async () => JSON.parse((await client.get("hosts/h1"))?.value.toString() ?? "null");
+  const [old, next] = ["o", "n"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
+  for (const keys of [[old], [old, next], [next]]) {
+    registration.announce(at("10.99.0.1", ...keys));
+    await vi.waitFor(async () =>
+      expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" }, ike: { keys } }),
+    );
+  }
+  registration.announce(at("10.99.0.1"));
+  await vi.waitFor(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
   registration.stop();
 });
 

@@ -3,9 +3,10 @@ import type { RecordKey } from "../../model/keys.ts";
 import type { Member } from "../../model/member.ts";
 import type { Network } from "../../model/network.ts";
 import type { Context } from "../context.ts";
-import type { Skip } from "../inputs.ts";
-import type { Row } from "../rows.ts";
+import type { Self, Skip } from "../inputs.ts";
+import type { PublicKey, Row } from "../rows.ts";
 import { hostGateway } from "./host-gw.ts";
+import { ipsec } from "./ipsec.ts";
 import { vxlan } from "./vxlan.ts";
 
 /** A remote host in a network. */
@@ -14,13 +15,15 @@ export interface Peer {
   member: Member;
   /** Where it is on the underlay. */
   underlay: Ip;
+  /** What it may prove itself by in IKE; none where its record names none. */
+  keys: readonly PublicKey[];
   because: readonly RecordKey[];
 }
 
 /** How packets get from one host to another. Everything else of a network is the same for every backend. */
 export interface Backend {
-  /** Bytes that the backend adds to a packet. */
-  overhead: number;
+  /** The largest packet of the network, in octets, that still goes over the underlay in one piece. */
+  mtu(network: Network, self: Self): number;
   /** What the network needs once: its tunnel device and what guards it. */
   network(context: Context): Row[];
   /** What a remote host needs once. */
@@ -35,6 +38,8 @@ export interface Backend {
 
 export function backendOf(network: Network): Backend {
   switch (network.backend.type) {
+    case "ipsec":
+      return ipsec;
     case "vxlan":
       return vxlan;
     case "host-gw":

@@ -11,7 +11,7 @@ import type { Backend } from "./backend.ts";
  * namespace, by the uplink, so each prefix takes a route in both namespaces.
  */
 export const hostGateway: Backend = {
-  overhead: 0,
+  mtu: (_, { underlay }) => underlay.mtu,
 
   network({ network, networkKey, me }) {
     // Addresses that nobody has must not follow the host's default route into the world.

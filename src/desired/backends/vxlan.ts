@@ -1,59 +1,78 @@
+import type { Ip } from "../../model/address.ts";
+import { isEncrypted } from "../../model/network.ts";
+import { hostGuard, untracked } from "../chain.ts";
 import type { Context } from "../context.ts";
 import { forwarding } from "../forwarding.ts";
 import { inside } from "../names.ts";
-import type { Nft, Row } from "../rows.ts";
+import { type Nft, nftKey, type Row } from "../rows.ts";
 import type { Backend } from "./backend.ts";
+import { espRoom } from "./esp.ts";
+import { keyless, transport } from "./security.ts";
+
+/** UDP 8, VXLAN 8, inner Ethernet 14. */
+const headers = 30;
 
 /**
  * VXLAN (RFC 7348) without learning or flooding: one neighbour, one forwarding entry and the routes of its blocks a
  * peer. The guard knows packets of this network by port and VNI, so that others' VXLAN on the port is left alone.
+ *
+ * Encrypted, what passes between two hosts on the port is ESP in transport mode, one SA for all networks; the guard then
+ * drops what would leave or has come without it, whatever becomes of policies and SAs.
  */
 export const vxlan: Backend = {
-  // outer IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14
-  overhead: 50,
+  mtu: (network, self) =>
+    (isEncrypted(network) ? espRoom(self.underlay.mtu, self.ipsec) : self.underlay.mtu - 20) - headers,
 
   network(context) {
-    const { self, net, me, mtu, scope, networkKey } = context;
+    const { self, net, network, me, mtu, scope, networkKey } = context;
     const { vni, port } = settings(context);
+    const { dev, address } = self.underlay;
     const because = [networkKey, me.key];
     const mine = `udp dport ${port} @th,96,24 ${vni}`;
+    const isSealed = isEncrypted(network);
+    const peers: Nft = { object: "set", family: "inet", name: peersOf(net), type: "ipv4_addr" };
     return [
-      guard({ object: "set", family: "inet", name: peersOf(net), type: "ipv4_addr" }),
-      chain(`vxlan-${net}`, "input", [
-        `${mine} iifname != "${self.underlay.dev}" drop`,
-        `${mine} ip daddr != ${self.underlay.address} drop`,
-        `${mine} ip saddr != @${peersOf(net)} drop`,
-      ]),
+      { kind: "guard", scope: "host", key: nftKey(peers), value: peers, because },
+      hostGuard(
+        `vxlan-${net}`,
+        "input",
+        [
+          ...(isSealed ? [`${mine} meta ipsec missing drop`] : []),
+          `${mine} iifname "${dev}" ip daddr ${address} ip saddr @${peersOf(net)} accept`,
+          `${mine} drop`,
+        ],
+        because,
+      ),
+      ...(isSealed ? [hostGuard(`sealed-${net}`, "output", [`${mine} rt ipsec missing drop`], because)] : []),
       // What a container of any other network sends to a peer leaves with this host's address, and would be heard.
-      chain(`transit-${net}`, "forward", [`${mine} iifname != "${self.underlay.dev}" drop`]),
+      hostGuard(`transit-${net}`, "forward", [`${mine} iifname != "${dev}" drop`], because),
+      ...(isSealed ? [] : outerUntracked(address, port, because)),
       {
         kind: "link",
         scope,
         key: inside.tunnel,
-        value: { type: "vxlan", vni, local: self.underlay.address, port, mac: me.value.mac, mtu, up: true },
+        value: {
+          type: "vxlan",
+          vni,
+          local: address,
+          port,
+          // One policy covers what comes from the port and goes to it.
+          ...(isSealed && { fixedSource: true }),
+          mac: me.value.mac,
+          mtu,
+          up: true,
+        },
         because,
       },
       forwarding(scope, inside.tunnel, because),
     ];
-
-    function chain(name: string, hook: "input" | "forward", rules: string[]): Row {
-      return guard({
-        object: "chain",
-        family: "inet",
-        name,
-        hook: { type: "filter", hook, priority: -10, policy: "accept" },
-        rules,
-      });
-    }
-
-    function guard(value: Nft): Row {
-      const key = value.object === "element" ? value.set : value.name;
-      return { kind: "guard", scope: "host", key: `${value.family} ${value.object} ${key}`, value, because };
-    }
   },
 
-  peer({ net, scope }, { member, underlay, because }) {
+  peer(context, peer) {
+    const { net, scope, network } = context;
+    const { member, underlay, because } = peer;
     return [
+      ...(isEncrypted(network) ? transport(context, peer, settings(context).port) : []),
       {
         kind: "guard",
         scope: "host",
@@ -99,8 +118,22 @@ export const vxlan: Backend = {
   },
 
   local: () => [],
-  refusal: () => undefined,
+  refusal: ({ network, self }, peer) => (isEncrypted(network) ? keyless(self, peer) : undefined),
 };
+
+/**
+ * An outer packet leaves from a port by its inner flow, and nothing comes back to that: each flow of each container would be
+ * a connection that is never answered. One rule for all networks of the port; `@th,64,32` is a VXLAN header's beginning, and
+ * hardly that of anything else which is translated to the port. Those of encrypted networks leave from the port itself: one
+ * flow a peer, and firewalls may let in what is `established`.
+ */
+function outerUntracked(address: Ip, port: number, because: Row["because"]): Row[] {
+  const outer = `udp sport != ${port} udp dport ${port} @th,64,32 0x8000000`;
+  return [
+    untracked("host", `untracked-in-${address}-${port}`, "prerouting", `${outer} ip daddr ${address}`, because),
+    untracked("host", `untracked-out-${address}-${port}`, "output", `${outer} ip saddr ${address}`, because),
+  ];
+}
 
 function settings({ network: { backend } }: Context): { vni: number; port: number } {
   if (backend.type !== "vxlan")

@@ -2,6 +2,7 @@
 
 /** netlink.h */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_XFRM = 6;
 export const NETLINK_NETFILTER = 12;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
@@ -81,8 +82,10 @@ export const IFLA_BR_MCAST_SNOOPING = 23;
 export const IFLA_VXLAN_ID = 1;
 export const IFLA_VXLAN_LOCAL = 4;
 export const IFLA_VXLAN_LEARNING = 7;
+export const IFLA_VXLAN_PORT_RANGE = 10;
 export const IFLA_VXLAN_PORT = 15;
 export const VETH_INFO_PEER = 1;
+export const IFLA_XFRM_IF_ID = 2;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 
 /** if_addr.h */
@@ -99,6 +102,37 @@ export const NDA_PROTOCOL = 12;
 export const NTF_SELF = 0x02;
 export const NUD_NOARP = 0x40;
 export const NUD_PERMANENT = 0x80;
+
+/** xfrm.h */
+export const XFRM_MSG_NEWSA = 16;
+export const XFRM_MSG_DELSA = 17;
+export const XFRM_MSG_GETSA = 18;
+export const XFRM_MSG_NEWPOLICY = 19;
+export const XFRM_MSG_DELPOLICY = 20;
+export const XFRM_MSG_GETPOLICY = 21;
+export const XFRM_MSG_EXPIRE = 24;
+export const XFRM_MSG_UPDPOLICY = 25;
+export const XFRM_MSG_UPDSA = 26;
+export const XFRM_MSG_POLEXPIRE = 27;
+export const XFRM_MSG_FLUSHSA = 28;
+export const XFRM_MSG_FLUSHPOLICY = 29;
+export const XFRM_MSG_NEWAE = 30;
+export const XFRMNLGRP_EXPIRE = 2;
+export const XFRMNLGRP_SA = 3;
+export const XFRMNLGRP_POLICY = 4;
+export const XFRMA_ALG_CRYPT = 2;
+export const XFRMA_TMPL = 5;
+export const XFRMA_POLICY = 7;
+export const XFRMA_LTIME_VAL = 9;
+export const XFRMA_POLICY_TYPE = 16;
+export const XFRMA_ALG_AEAD = 18;
+export const XFRMA_ALG_AUTH_TRUNC = 20;
+export const XFRMA_MARK = 21;
+export const XFRMA_IF_ID = 31;
+export const XFRM_MODE_TRANSPORT = 0;
+export const XFRM_MODE_TUNNEL = 1;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_ESP = 50;
 
 /** socket.h */
 export const AF_UNSPEC = 0;

@@ -16,9 +16,11 @@ export interface LinkInfo {
   /** The other end of a veth, an index in the other end's namespace. */
   peer: number | undefined;
   alias: string;
-  /** `bridge`, `vxlan`, `veth`; empty for hardware and loopback. */
+  /** `bridge`, `vxlan`, `xfrm`, `veth`; empty for hardware and loopback. */
   type: string;
-  vxlan?: { vni: number; local: Ip | undefined; port: number };
+  vxlan?: { vni: number; local: Ip | undefined; port: number; fixedSource: boolean };
+  /** 0 where it looks for its SAs in its own namespace. */
+  ifId?: number;
 }
 
 export function dumpLinks(): Uint8Array<ArrayBuffer> {
@@ -34,6 +36,7 @@ export function readLink(message: MessageReader): LinkInfo | undefined {
   const info = attributes.nested(c.IFLA_LINKINFO);
   const type = info?.text(c.IFLA_INFO_KIND) ?? "";
   const vxlan = type === "vxlan" ? readVxlan(info?.nested(c.IFLA_INFO_DATA)) : undefined;
+  const isBornElsewhere = type === "xfrm" && attributes.has(c.IFLA_LINK_NETNSID);
   return {
     index: message.u32(4),
     name: attributes.text(c.IFLA_IFNAME) ?? "",
@@ -45,6 +48,7 @@ export function readLink(message: MessageReader): LinkInfo | undefined {
     alias: attributes.text(c.IFLA_IFALIAS) ?? "",
     type,
     ...(vxlan && { vxlan }),
+    ...(isBornElsewhere && { ifId: info?.nested(c.IFLA_INFO_DATA)?.u32(c.IFLA_XFRM_IF_ID) ?? 0 }),
   };
 }
 
@@ -58,12 +62,19 @@ export function readLinks(dump: Uint8Array): LinkInfo[] {
   return links;
 }
 
+/** The lowest source port and the one past the highest: half open, so that it holds `port` alone. */
+function sourceRange(port: number): number {
+  return port * 0x1_0000 + port + 1;
+}
+
 function readVxlan(data: Attributes | undefined): LinkInfo["vxlan"] {
   if (!data) return undefined;
+  const port = data.port(c.IFLA_VXLAN_PORT) ?? 0;
   return {
     vni: data.u32(c.IFLA_VXLAN_ID) ?? 0,
     local: data.ip(c.IFLA_VXLAN_LOCAL),
-    port: data.port(c.IFLA_VXLAN_PORT) ?? 0,
+    port,
+    fixedSource: data.u32be(c.IFLA_VXLAN_PORT_RANGE) === sourceRange(port),
   };
 }
 
@@ -95,9 +106,44 @@ export function createVxlan(
     writer.text(c.IFLA_INFO_KIND, "vxlan").nested(c.IFLA_INFO_DATA, () => {
       writer.number(c.IFLA_VXLAN_ID, link.vni).ip(c.IFLA_VXLAN_LOCAL, link.local);
       writer.flag(c.IFLA_VXLAN_LEARNING, false).port(c.IFLA_VXLAN_PORT, link.port);
+      if (link.fixedSource) writer.u32be(c.IFLA_VXLAN_PORT_RANGE, sourceRange(link.port));
     });
   });
   return [reference];
+}
+
+/**
+ * Makes an xfrm interface in the host's namespace, where it looks for policies and SAs for life, and moves it to `scope`
+ * and its name there, which takes one message, but by its index. So it is given one, the if_id, which no other link of the
+ * host has, and both messages go in one batch: nobody can meet it half made, nor can an agent die in between.
+ */
+export function createXfrm(
+  writer: MessageWriter,
+  scope: Scope,
+  name: string,
+  link: Extract<Link, { type: "xfrm" }>,
+): NamespaceReference[] {
+  const { ifId } = link;
+  createXfrmHere(writer, xfrmBirthName(ifId), link, ifId);
+  ifinfo(writer.begin(c.RTM_SETLINK, 0), ifId, 0, 0).text(c.IFLA_IFNAME, name);
+  return [namespace(writer, scope)];
+}
+
+/** Makes an xfrm interface in the namespace that the message is sent in. */
+export function createXfrmHere(
+  writer: MessageWriter,
+  name: string,
+  link: Extract<Link, { type: "xfrm" }>,
+  index = 0,
+): void {
+  create(writer, name, link, link.mtu, index).nested(c.IFLA_LINKINFO, () => {
+    writer.text(c.IFLA_INFO_KIND, "xfrm").nested(c.IFLA_INFO_DATA, () => writer.number(c.IFLA_XFRM_IF_ID, link.ifId));
+  });
+}
+
+/** `skx53000001`: what an xfrm interface is called in the host's namespace before it is moved. */
+export function xfrmBirthName(ifId: number): string {
+  return `skx${ifId.toString(16)}`;
 }
 
 /** Makes both ends of a pair, the far one straight in its own namespace and with the same MTU. */
@@ -149,6 +195,10 @@ export function setUp(writer: MessageWriter, name: string): void {
   ifinfo(writer.begin(c.RTM_SETLINK, 0), 0, c.IFF_UP, c.IFF_UP).text(c.IFLA_IFNAME, name);
 }
 
+export function deleteLinkNamed(writer: MessageWriter, name: string): void {
+  ifinfo(writer.begin(c.RTM_DELLINK, 0), 0, 0, 0).text(c.IFLA_IFNAME, name);
+}
+
 export function deleteLink(writer: MessageWriter, index: number): void {
   ifinfo(writer.begin(c.RTM_DELLINK, 0), index, 0, 0);
 }
@@ -159,8 +209,9 @@ export function setLinkUp(index: number): Uint8Array<ArrayBuffer> {
   return ifinfo(writer.begin(c.RTM_SETLINK, 0), index, c.IFF_UP, c.IFF_UP).finish();
 }
 
-function create(writer: MessageWriter, name: string, link: Link, mtu: number): MessageWriter {
-  ifinfo(writer.begin(c.RTM_NEWLINK, c.NLM_F_CREATE | c.NLM_F_EXCL), 0, 0, 0);
+/** Of an index of its own, unless one is given. */
+function create(writer: MessageWriter, name: string, link: Link, mtu: number, index = 0): MessageWriter {
+  ifinfo(writer.begin(c.RTM_NEWLINK, c.NLM_F_CREATE | c.NLM_F_EXCL), index, 0, 0);
   writer.text(c.IFLA_IFNAME, name).number(c.IFLA_MTU, mtu);
   return link.mac ? writer.mac(c.IFLA_ADDRESS, link.mac) : writer;
 }

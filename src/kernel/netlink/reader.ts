@@ -48,6 +48,13 @@ export class MessageReader {
     return this.#view.getUint32(this.#start + 16 + offset, true);
   }
 
+  /** The fixed header, of the given length, for headers of structures within structures; absent where the message is shorter. */
+  header(length: number): DataView | undefined {
+    const start = this.#start + 16;
+    if (start + length > this.#start + this.#view.getUint32(this.#start, true)) return undefined;
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+  }
+
   /** Attributes after a fixed header of the given length. */
   attributes(headerLength: number): Attributes {
     const end = this.#start + this.#view.getUint32(this.#start, true);
@@ -87,6 +94,11 @@ export class Attributes {
     return at ? this.#view.getUint32(at, true) : undefined;
   }
 
+  u32be(type: number): number | undefined {
+    const at = this.#start(type);
+    return at ? this.#view.getUint32(at, false) : undefined;
+  }
+
   port(type: number): number | undefined {
     const at = this.#start(type);
     return at ? this.#view.getUint16(at, false) : undefined;
@@ -118,6 +130,13 @@ export class Attributes {
     if (!at || this.#end(type) - at !== 6) return undefined;
     const octet = (index: number) => hex[this.#bytes[at + index] ?? 0];
     return `${octet(0)}:${octet(1)}:${octet(2)}:${octet(3)}:${octet(4)}:${octet(5)}` as Mac;
+  }
+
+  /** A structure; what follows its first `length` bytes is passed over, and one that is shorter is none. */
+  structure(type: number, length: number): DataView | undefined {
+    const at = this.#start(type);
+    if (!at || this.#end(type) - at < length) return undefined;
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at, this.#end(type) - at);
   }
 
   nested(type: number): Attributes | undefined {

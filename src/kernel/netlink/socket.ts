@@ -1,4 +1,4 @@
-import { addressOf, checked, type Libc, lastErrno, SystemError } from "../libc.ts";
+import { checked, type Libc, lastErrno, MessageSlots, SystemError } from "../libc.ts";
 import * as c from "./constants.ts";
 
 /** Reads and writes netlink sockets synchronously; one instance a thread, since its buffers are shared by all calls. */
@@ -22,8 +22,6 @@ const answerBufferBytes = 4 * 1024 * 1024;
 /** Notifications are ~100 B to 2 KB; a link with many virtual functions may pass 8 KB, and then counts as lost. */
 const slotBytes = 16 * 1024;
 const slots = 64;
-const mmsghdrBytes = 64;
-const iovecBytes = 16;
 const dumpTries = 20;
 const receiveTimeoutSeconds = 5;
 
@@ -166,30 +164,18 @@ export function netlinkIo(libc: Libc, eventBufferBytes: number): NetlinkIo {
   }
 }
 
-/** recvmmsg over fixed slots: one call for 64 notifications, where recv takes one call each. */
+/** One call for 64 notifications, where recv takes one call each. */
 function receiveMany(libc: Libc) {
-  const data = new Uint8Array(slots * slotBytes);
-  // The vectors behind the headers in one buffer: nothing of JavaScript's points at them, so alone they would be freed.
-  const headers = new Uint8Array(slots * (mmsghdrBytes + iovecBytes));
-  const view = new DataView(headers.buffer);
-  for (let slot = 0; slot < slots; slot++) {
-    const vector = slots * mmsghdrBytes + slot * iovecBytes;
-    view.setBigUint64(vector, addressOf(data.buffer) + BigInt(slot * slotBytes), true);
-    view.setBigUint64(vector + 8, BigInt(slotBytes), true);
-    // struct msghdr: name 8, namelen 4 (+4), iov 8, iovlen 8, control 8, controllen 8, flags 4 (+4); then msg_len 4 (+4).
-    view.setBigUint64(slot * mmsghdrBytes + 16, addressOf(headers.buffer) + BigInt(vector), true);
-    view.setBigUint64(slot * mmsghdrBytes + 24, 1n, true);
-  }
+  const many = new MessageSlots(libc, { count: slots, message: slotBytes });
   return {
     /** Appends a copy of what waits; EAGAIN when nothing does. */
     receive(fd: number, parts: Uint8Array[]): { errno: number; truncated: boolean } {
-      const count = libc.recvmmsg(fd, headers, slots, c.MSG_DONTWAIT, null);
+      const count = many.receive(fd);
       if (count < 0) return { errno: lastErrno(), truncated: false };
       let truncated = false;
       for (let slot = 0; slot < count; slot++) {
-        truncated ||= (view.getUint32(slot * mmsghdrBytes + 48, true) & c.MSG_TRUNC) !== 0;
-        const length = view.getUint32(slot * mmsghdrBytes + 56, true);
-        parts.push(data.slice(slot * slotBytes, slot * slotBytes + aligned(length)));
+        truncated ||= many.isTruncated(slot);
+        parts.push(many.message(slot, aligned(many.length(slot))).slice());
       }
       return { errno: 0, truncated };
     },

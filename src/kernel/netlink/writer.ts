@@ -46,6 +46,18 @@ export class MessageWriter {
     return this;
   }
 
+  /** Up to 2^53. */
+  u64(value: number): this {
+    return this.u32(value % 0x1_0000_0000).u32(Math.floor(value / 0x1_0000_0000));
+  }
+
+  zeros(count: number): this {
+    this.#room(count);
+    this.#bytes.fill(0, this.#end, this.#end + count);
+    this.#end += count;
+    return this;
+  }
+
   flag(type: number, value: boolean): this {
     return this.#attribute(type, 1)
       .u8(value ? 1 : 0)
@@ -54,6 +66,10 @@ export class MessageWriter {
 
   number(type: number, value: number): this {
     return this.#attribute(type, 4).u32(value);
+  }
+
+  u32be(type: number, value: number): this {
+    return this.#attribute(type, 4).u8(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
   }
 
   /** A port number, in network order. */
@@ -77,7 +93,11 @@ export class MessageWriter {
   }
 
   ip(type: number, address: Ip): this {
-    this.#attribute(type, 4);
+    return this.#attribute(type, 4).address(address);
+  }
+
+  /** The four octets by themselves. */
+  address(address: Ip): this {
     let byte = 0;
     for (let at = 0; at < address.length; at++) {
       const digit = address.charCodeAt(at) - 48;
@@ -103,6 +123,15 @@ export class MessageWriter {
     inside();
     this.#view.setUint16(start, this.#end - start, true);
     return this;
+  }
+
+  /** Fields that `inside` writes, as one attribute. */
+  structure(type: number, inside: () => void): this {
+    const start = this.#end;
+    this.#attribute(type, 0);
+    inside();
+    this.#view.setUint16(start, this.#end - start, true);
+    return this.#pad();
   }
 
   /** The present place, for values only the Worker can fill in. */

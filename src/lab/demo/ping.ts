@@ -15,7 +15,7 @@ export async function ping(from: Place, to: string, count = 2): Promise<PingResu
   return read(stdout);
 }
 
-/** Between two packets of a running ping. */
+/** Between two packets of a running ping, unless told otherwise. */
 export const pingIntervalMs = 20;
 
 /** A ping that goes on while something else happens. */
@@ -25,8 +25,8 @@ export interface RunningPing {
 }
 
 /** Resolves when the first answer has come, so that what follows happens under a running ping. */
-export async function startPing(from: Place, to: string): Promise<RunningPing> {
-  const child = from.spawn("ping", ["-n", "-i", `${pingIntervalMs / 1000}`, "-W", "1", to]);
+export async function startPing(from: Place, to: string, intervalMs = pingIntervalMs): Promise<RunningPing> {
+  const child = from.spawn("ping", ["-n", "-i", `${intervalMs / 1000}`, "-W", "1", to]);
   const lines: string[] = [];
   const reader = createInterface({ input: child.stdout });
   const first = new Promise<void>((resolve) => {

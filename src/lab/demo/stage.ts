@@ -9,8 +9,8 @@ export interface Actor {
   net: string;
   host: string;
   name: string;
-  /** As the record names it; the host gives one where it is empty. */
-  ip: string;
+  /** Where the record is to name one; absent, the host gives it. */
+  ip?: string;
   stack?: string;
   service?: string;
 }
@@ -27,6 +27,8 @@ export interface Stage {
   keyOf(actor: Actor): string;
   recordOf(actor: Actor): string;
   placeOf(actor: Actor): Place;
+  /** The address that the container's record has in etcd now: its own, or the one it was given. */
+  addressOf(actor: Actor): Promise<string>;
   /** Runs `skein` on a host, as an operator would. */
   skein(host: string, ...args: string[]): Promise<string>;
   /** Returns when every host of the network has converged to what etcd holds now. */
@@ -73,6 +75,14 @@ export async function setStage(hosts: number): Promise<Stage> {
     keyOf,
     recordOf,
     skein,
+    async addressOf(actor) {
+      const record = await lab.etcd.ctl(["get", "--print-value-only", keyOf(actor)]);
+      const { ip } = JSON.parse(record || "{}");
+      if (typeof ip === "string") return ip;
+      throw new Error(
+        `Cannot tell the address of ${actor.name}: expected its record to name one, got ${record || "none"}`,
+      );
+    },
     async declare(key, value) {
       await lab.etcd.ctl(["put", `${prefix}/${key}`, JSON.stringify(value)]);
     },

@@ -35,13 +35,19 @@ export async function layFloor({ host, etcd, prefix, count }: FloorOptions): Pro
     ].join("\n"),
   });
   await host.output("nft", [`add table inet floor; add set inet floor ${floorSet} { type ipv4_addr; }`]);
-  const script = join(import.meta.dirname, "program.ts");
-  const child = host.spawn(process.execPath, [script, etcd, prefix, "/run/netns/floor", source, via, String(count)]);
+  const args = [etcd, prefix, "/run/netns/floor", source, via, String(count)];
+  const end = await startProgram(host, "floor/program.ts", args);
+  return { namespace: `/proc/${host.pid}/root/run/netns/floor`, end };
+}
+
+/** A program of the bench, by its path there, on the host: it says when it is ready, and goes on until it is ended. */
+export async function startProgram(host: Host, script: string, args: readonly string[]): Promise<() => void> {
+  const child = host.spawn(process.execPath, [join(import.meta.dirname, "..", script), ...args]);
   child.stderr.pipe(process.stderr);
   const ended = once(child, "exit").then(() => {
-    throw new Error("Cannot lay the floor: expected its program to run, got its end");
+    throw new Error(`Cannot measure against ${script}: expected it to run, got its end`);
   });
   await Promise.race([once(child.stdout, "data"), ended]);
   ended.catch(() => {}); // its end, later, is ours to wish
-  return { namespace: `/proc/${host.pid}/root/run/netns/floor`, end: () => child.kill() };
+  return () => child.kill();
 }

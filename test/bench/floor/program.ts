@@ -1,12 +1,11 @@
 import { openSync } from "node:fs";
-import type { IWatchResponse } from "etcd3";
 import { addForwarding, addNeighbour } from "../../../src/kernel/netlink/neighbour-messages.ts";
 import { addRoute } from "../../../src/kernel/netlink/route-messages.ts";
 import { MessageWriter } from "../../../src/kernel/netlink/writer.ts";
 import { type Cidr, hostPrefix, type Ip } from "../../../src/model/address.ts";
-import { connect } from "../../../src/store/client.ts";
 import { peerAt, strayAt } from "../world.ts";
 import { element, transaction } from "./element.ts";
+import { watchRaw } from "./raw-watch.ts";
 import { openSender } from "./sender.ts";
 
 /**
@@ -34,16 +33,12 @@ const peers = Array.from({ length: Number(count) }, (_, n) => {
   return { element: element(underlay), rows: Buffer.concat([writer.finish(), routeTo(block, address)]) };
 });
 
-const client = connect({ endpoints: [endpoint], prefix });
-const { start, end } = client.rangeOf("");
-const stream = await client.etcd.watchClient.watch();
-stream.on("data", ({ created, events }: IWatchResponse) => {
-  if (created) process.stdout.write("ready\n");
+await watchRaw(endpoint, prefix, (changes) => {
   const rows: Uint8Array[] = [];
   const elements: Uint8Array[] = [];
-  for (const { kv } of events) {
+  for (const { key } of changes) {
     // Of a new host's three records the member's alone counts.
-    const [, sort, n] = /\/(containers\/.*\/c|members\/p)(\d+)$/.exec(kv.key.toString("latin1")) ?? [];
+    const [, sort, n] = /\/(containers\/.*\/c|members\/p)(\d+)$/.exec(key) ?? [];
     if (sort?.startsWith("c")) rows.push(containers[Number(n)]!);
     if (sort !== "members/p") continue;
     const peer = peers[Number(n)]!;
@@ -53,7 +48,6 @@ stream.on("data", ({ created, events }: IWatchResponse) => {
   if (elements.length > 0) sender.sendFilter(transaction(elements));
   if (rows.length > 0) sender.send(rows.length === 1 ? rows[0]! : Buffer.concat(rows));
 });
-stream.write({ create_request: { key: start, range_end: end, progress_notify: true, fragment: true } });
 
 function routeTo(dst: Cidr, gateway: Ip): Uint8Array {
   const writer = new MessageWriter();

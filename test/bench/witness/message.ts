@@ -1,4 +1,7 @@
-/** What a notification says, in few words: `+ route 10.42.0.0/26`, `- neighbour 10.42.0.2`. Numbers as in the uapi headers. */
+/**
+ * What a notification says, in few words: `+ route 10.42.0.0/26`, `- neighbour 10.42.0.2`, `+ policy out 10.42.0.0/26`.
+ * Numbers as in the uapi headers.
+ */
 export function describe(protocol: number, bytes: Uint8Array): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: string[] = [];
@@ -10,10 +13,17 @@ export function describe(protocol: number, bytes: Uint8Array): string[] {
       view,
       bytes,
     };
-    found.push(...(protocol === 0 ? describeRoute(message) : describeNftables(message)));
+    found.push(...(describers[protocol]?.(message) ?? []));
   }
   return found;
 }
+
+/** By netlink protocol. */
+const describers: Record<number, (message: Message) => string[]> = {
+  0: describeRoute,
+  6: describePolicy,
+  12: describeNftables,
+};
 
 interface Message {
   type: number;
@@ -56,6 +66,16 @@ function describeRoute(message: Message): string[] {
     default:
       return [];
   }
+}
+
+/** By the end that is not ours: what goes out goes there, what comes in comes from there. */
+function describePolicy({ type, at, view, bytes }: Message): string[] {
+  // NEWPOLICY and UPDPOLICY begin with xfrm_userpolicy_info, DELPOLICY with xfrm_userpolicy_id; both with the selector.
+  const isGone = type === 20;
+  if (!isGone && type !== 19 && type !== 25) return [];
+  const isOut = bytes[at + (isGone ? 60 : 160)] === 1;
+  const address = ipOf(bytes.subarray(at + (isOut ? 0 : 16), at + (isOut ? 4 : 20)));
+  return [`${sign(!isGone)} policy ${isOut ? "out" : "in"} ${address}/${view.getUint8(at + (isOut ? 42 : 43))}`];
 }
 
 /** Subsystem 10; sets' elements 12 and 14, rules 6 and 8, everything else by its number; a generation (15) ends each transaction. */

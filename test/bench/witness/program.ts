@@ -11,11 +11,11 @@ import { describe } from "./message.ts";
  * written when the kernel has been quiet for a while, so that telling does not take the processor from who is measured.
  */
 const quietMs = 5;
-const [AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE, NETLINK_NETFILTER] = [16, 0x80003, 0, 12];
+const [AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_XFRM] = [16, 0x80003, 0, 12, 6];
 const [SOL_SOCKET, SO_RCVBUFFORCE, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP] = [1, 33, 270, 1];
 const [MSG_DONTWAIT, CLONE_NEWNET, POLLIN] = [0x40, 0x40000000, 1];
-/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE; NFNLGRP_NFTABLES. */
-const groups = { [NETLINK_ROUTE]: [1, 3, 5, 7], [NETLINK_NETFILTER]: [7] };
+/** RTNLGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV4_ROUTE; NFNLGRP_NFTABLES; XFRMNLGRP_POLICY. */
+const groups = { [NETLINK_ROUTE]: [1, 3, 5, 7], [NETLINK_NETFILTER]: [7], [NETLINK_XFRM]: [4] };
 
 const libc = koffi.load("libc.so.6");
 const socket = libc.func("int socket(int domain, int type, int protocol)");
@@ -79,8 +79,11 @@ function obey(): boolean {
 function listen(name: string, path: string): void {
   const namespace = openSync(path, "r");
   must(setns(namespace, CLONE_NEWNET), `enter ${path}`);
-  for (const protocol of [NETLINK_ROUTE, NETLINK_NETFILTER] as const) {
-    const fd = must(socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol), "open a socket");
+  for (const protocol of [NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_XFRM] as const) {
+    const fd: number = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, protocol);
+    // A kernel without XFRM has no policies to tell of.
+    if (fd < 0 && protocol === NETLINK_XFRM) continue;
+    must(fd, "open a socket");
     must(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, Int32Array.of(64 << 20), 4), "enlarge a buffer");
     must(bind(fd, Uint8Array.of(AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), 12), "bind a socket");
     for (const group of groups[protocol] ?? [])

@@ -1,0 +1,372 @@
+import { describe, expect, test } from "vitest";
+import { decide, type Step } from "../../src/ike/decide.ts";
+import { observe } from "../../src/ike/observe.ts";
+import { type Memory, newMemory, type Peer, strayMs } from "../../src/ike/peer.ts";
+import type { ChildSa, IkeSa } from "../../src/ike/sa.ts";
+import { defaultTimings as timings } from "../../src/ike/timings.ts";
+import type { TunnelEvent } from "../../src/ike/tunnel-event.ts";
+import { newWatched, noteLost } from "../../src/ike/watched.ts";
+import type { Ip } from "../../src/model/address.ts";
+
+let ids = 0;
+
+function child(name: string, changes: Partial<ChildSa> = {}): ChildSa {
+  return {
+    id: `${++ids}`,
+    name: `child-${name}`,
+    label: name,
+    state: "INSTALLED",
+    mode: "tunnel",
+    encap: true,
+    cipher: "AES_GCM_16-128",
+    spiIn: "c0000001",
+    spiOut: "c0000002",
+    bytesIn: 0,
+    bytesOut: 0,
+    packetsIn: 0,
+    packetsOut: 0,
+    installedS: 100,
+    ...changes,
+  };
+}
+
+function ike(children: ChildSa[], changes: Partial<IkeSa> = {}): IkeSa {
+  const place = { conn: "conn-h2", local: "10.99.0.1:4500", remote: "10.99.0.2:4500", cipher: "AES_GCM_16-128" };
+  const state = { state: "ESTABLISHED", initiator: true, isMaking: false, establishedS: 0 };
+  return { id: `${++ids}`, ...place, ...state, children, ...changes };
+}
+
+function peer(wanted: string[], sas: IkeSa[], isLower = true): Peer {
+  return { conn: "conn-h2", isLower, wanted: wanted.map((net) => `child-${net}`), sas };
+}
+
+/** One look: what is told, what is done, by what packets leave, and when the next look is due from now. */
+function look(given: Peer, memory: Memory, now: number, why?: string) {
+  const events = observe(given, memory, { now, random: 0, why }, timings);
+  const { steps, again } = decide(given, memory, now, timings);
+  for (const step of steps) if (step.do === "initiate") memory.attempt = { child: step.child, at: now };
+  const preferred = steps.filter((step) => step.do === "prefer");
+  const others = steps.filter((step) => step.do !== "prefer");
+  return {
+    events,
+    steps: others.map(inWords),
+    preferred: preferred.map(({ id }) => id),
+    in: again === undefined ? undefined : again - now,
+  };
+}
+
+function inWords(step: Exclude<Step, { do: "prefer" }>): string {
+  if (step.do === "initiate") return `initiate ${step.child}`;
+  if (step.do === "rekey") return `rekey ${step.id}`;
+  return `${step.do} ${step.id} ${step.because}${"abrupt" in step && step.abrupt ? " abruptly" : ""}`;
+}
+
+const types = (events: TunnelEvent[]) => events.map(({ type }) => type);
+const connecting = (changes: Partial<IkeSa> = {}) => ike([], { state: "CONNECTING", ...changes });
+
+describe("what is missing", () => {
+  test("the lower name begins at once, one child at a time", () => {
+    const memory = newMemory();
+    expect(look(peer(["blue", "green"], []), memory, 1000).steps).toEqual(["initiate child-blue"]);
+    const underway = look(peer(["blue", "green"], [connecting()]), memory, 1010);
+    expect(underway).toEqual({ events: [], steps: [], preferred: [], in: timings.attemptMs - 10 });
+    const blue = look(peer(["blue", "green"], [ike([child("blue")])]), memory, 1020);
+    expect(blue.events).toMatchObject([{ type: "tunnel-up", peer: "h2", child: "child-blue", ms: 20 }]);
+    expect(blue.steps).toEqual(["initiate child-green"]);
+  });
+
+  test("the higher name waits, and begins when nothing came", () => {
+    const memory = newMemory();
+    expect(look(peer(["blue"], [], false), memory, 0)).toMatchObject({ steps: [], in: timings.graceMs });
+    expect(look(peer(["blue"], [], false), memory, timings.graceMs).steps).toEqual(["initiate child-blue"]);
+  });
+
+  test("what was up before is no news, and needs nothing", () => {
+    const memory = newMemory();
+    const blue = child("blue");
+    const given = peer(["blue"], [ike([blue], { establishedS: 100 })]);
+    expect(look(given, memory, 0)).toEqual({ events: [], steps: [], preferred: [blue.id], in: undefined });
+  });
+
+  test("attempts that lead nowhere are further and further apart, and told at 1, 2, 4, 8", () => {
+    const memory = newMemory();
+    let now = 0;
+    const told: number[] = [];
+    const pauses: number[] = [];
+    for (let attempt = 1; attempt <= 9; attempt++) {
+      expect(look(peer(["blue"], []), memory, now).steps).toEqual(["initiate child-blue"]);
+      const failed = look(peer(["blue"], []), memory, now + 5, "received AUTHENTICATION_FAILED notify error");
+      for (const event of failed.events) if (event.type === "tunnel-retrying") told.push(event.attempt);
+      pauses.push(failed.in ?? 0);
+      now += 5 + (failed.in ?? 0);
+    }
+    expect(told).toEqual([1, 2, 4, 8]);
+    expect(pauses).toEqual([1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000, 30000]);
+  });
+
+  test("another reason is told at once", () => {
+    const memory = newMemory();
+    memory.failing.set("", { attempt: 5, why: "no answer", nextAt: 0 });
+    memory.attempt = { child: "child-blue", at: 0 };
+    const { events } = look(peer(["blue"], []), memory, 10, "received NO_PROPOSAL_CHOSEN notify error");
+    expect(events).toMatchObject([{ attempt: 6, why: "received NO_PROPOSAL_CHOSEN notify error" }]);
+  });
+
+  test("an attempt that goes on for too long is ended and counts as failed", () => {
+    const memory = newMemory();
+    look(peer(["blue"], []), memory, 0);
+    const sa = connecting();
+    expect(look(peer(["blue"], [sa]), memory, timings.attemptMs - 1).steps).toEqual([]);
+    const late = look(peer(["blue"], [sa]), memory, timings.attemptMs);
+    expect(late.steps).toEqual([`end-ike ${sa.id} late abruptly`]);
+    expect(late.events).toMatchObject([{ type: "tunnel-retrying", why: "no answer within 15000 ms" }]);
+  });
+
+  test("an attempt that was under way before has its time as well", () => {
+    const memory = newMemory();
+    const sa = connecting();
+    expect(look(peer(["blue"], [sa]), memory, 0)).toMatchObject({ steps: [], in: timings.attemptMs });
+    expect(look(peer(["blue"], [sa]), memory, timings.attemptMs).steps).toEqual([`end-ike ${sa.id} late abruptly`]);
+  });
+
+  test("a child that the peer refuses holds up no other", () => {
+    const memory = newMemory();
+    const sa = ike([]);
+    expect(look(peer(["blue", "green"], [sa]), memory, 0).steps).toEqual(["initiate child-blue"]);
+    const refused = look(
+      peer(["blue", "green"], [sa]),
+      memory,
+      5,
+      "received TS_UNACCEPTABLE notify, no CHILD_SA built",
+    );
+    expect(refused.steps).toEqual(["initiate child-green"]);
+    const next = look(peer(["blue", "green"], [ike([child("green")], { id: sa.id })]), memory, 10);
+    expect(next).toMatchObject({ steps: [], in: 995 });
+  });
+
+  test("while the peer begins, the other side's IKE_SA is not mistaken for one of ours", () => {
+    const memory = newMemory();
+    const theirs = connecting({ initiator: false });
+    expect(look(peer(["blue"], [theirs], false), memory, 0).in).toBe(timings.graceMs);
+  });
+});
+
+describe("what is too much", () => {
+  test("SAs of what we took from charon go at once", () => {
+    const memory = newMemory();
+    const [blue, green] = [child("blue"), child("green")];
+    const sa = ike([blue, green]);
+    memory.strays.set("child-green", -strayMs);
+    expect(look(peer(["blue"], [sa]), memory, 0).steps).toEqual([`end-child ${green.id} unwanted`]);
+    memory.strays.set("", -strayMs);
+    expect(look(peer([], [sa, connecting()]), memory, 0).steps).toEqual([
+      `end-ike ${sa.id} unwanted`,
+      `end-ike ${ids} unwanted abruptly`,
+    ]);
+  });
+
+  test("SAs of what somebody else took stay for a while", () => {
+    const memory = newMemory();
+    const sa = ike([child("blue")]);
+    expect(look(peer([], [sa]), memory, 0)).toMatchObject({ steps: [], in: strayMs });
+    look(peer(["blue"], [sa]), memory, 10);
+    expect(look(peer([], [sa]), memory, 20)).toMatchObject({ steps: [], in: strayMs });
+    expect(look(peer([], [sa]), memory, 20 + strayMs).steps).toEqual([`end-ike ${sa.id} unwanted`]);
+  });
+
+  test("of two IKE_SAs the lower name ends the older, when both have stood for a moment", () => {
+    const memory = newMemory();
+    const [one, two] = [ike([child("blue")]), ike([child("blue")])];
+    memory.established.set(one.id, 20);
+    memory.established.set(two.id, 10);
+    const given = peer(["blue"], [one, two]);
+    expect(look(given, memory, 30)).toMatchObject({ steps: [], in: timings.duplicateMs });
+    expect(look(given, memory, 30 + timings.duplicateMs).steps).toEqual([`end-ike ${two.id} duplicate`]);
+  });
+
+  test("the higher name does when the lower has not for ten times as long", () => {
+    const memory = newMemory();
+    const [one, two] = [ike([child("blue")]), ike([child("blue")])];
+    const given = peer(["blue"], [one, two], false);
+    expect(look(given, memory, 0).in).toBe(10 * timings.duplicateMs);
+    expect(look(given, memory, 10 * timings.duplicateMs).steps).toEqual([`end-ike ${one.id} duplicate`]);
+  });
+
+  test("of two children the newest stays; one that is being rekeyed is none of two", () => {
+    const memory = newMemory();
+    const [one, two] = [child("blue"), child("blue")];
+    const given = peer(["blue"], [ike([two, one])]);
+    look(given, memory, 0);
+    expect(look(given, memory, timings.duplicateMs).steps).toEqual([`end-child ${one.id} duplicate`]);
+    const rekeying = peer(["blue"], [ike([child("blue", { state: "REKEYED" }), child("blue")])]);
+    expect(look(rekeying, newMemory(), 0).in).toBeUndefined();
+  });
+});
+
+describe("what is another than it was", () => {
+  test("a stale IKE_SA stays while nothing is missing", () => {
+    const memory = newMemory();
+    const sa = ike([child("blue")]);
+    memory.stale.add(sa.id);
+    const preferred = sa.children.map(({ id }) => id);
+    expect(look(peer(["blue"], [sa]), memory, 0)).toEqual({ events: [], steps: [], preferred, in: undefined });
+  });
+
+  test("one that is wrong is followed by a new one, and goes when all is up beside it", () => {
+    const memory = newMemory();
+    const old = ike([child("blue"), child("green")]);
+    memory.stale.add(old.id);
+    memory.renewSince = 0;
+    const wanted = ["blue", "green"];
+    expect(look(peer(wanted, [old]), memory, 0).steps).toEqual(["initiate child-blue"]);
+    const half = ike([child("blue")]);
+    expect(look(peer(wanted, [old, half]), memory, 10).steps).toEqual(["initiate child-green"]);
+    const last = child("green", { installedS: 0 });
+    const whole = ike([...half.children, last], { id: half.id });
+    // The peer may have its end of it in place only a moment later.
+    expect(look(peer(wanted, [old, whole]), memory, 20)).toMatchObject({ steps: [], preferred: [], in: 1000 });
+    const done = look(peer(wanted, [old, whole]), memory, 1020);
+    expect(done).toMatchObject({ steps: [`end-ike ${old.id} replaced`], preferred: [last.id] });
+    expect(done.events).toEqual([]);
+    look(peer(wanted, [whole]), memory, 30);
+    expect(memory.renewSince).toBeUndefined();
+  });
+
+  test("what moves to a new IKE_SA waits for nobody, whoever has the lower name", () => {
+    const memory = newMemory();
+    const old = ike([child("blue"), child("green")]);
+    memory.stale.add(old.id);
+    const fresh = ike([child("blue")]);
+    expect(look(peer(["blue", "green"], [old, fresh], false), memory, 0).steps).toEqual(["initiate child-green"]);
+  });
+
+  test("a move that is refused is tried again with a pause, while what stands stays", () => {
+    const memory = newMemory();
+    const old = ike([child("blue")]);
+    memory.stale.add(old.id);
+    memory.renewSince = 0;
+    expect(look(peer(["blue"], [old]), memory, 0).steps).toEqual(["initiate child-blue"]);
+    const failed = look(peer(["blue"], [old]), memory, 5, "received AUTHENTICATION_FAILED notify error");
+    expect(failed).toMatchObject({ steps: [], in: 1000 });
+    expect(types(failed.events)).toEqual(["tunnel-retrying"]);
+  });
+
+  test("one that is wrong does not stay for ever because nothing follows", () => {
+    const memory = newMemory();
+    const old = ike([child("blue")]);
+    memory.stale.add(old.id);
+    memory.renewSince = memory.revokeSince = 0;
+    look(peer(["blue"], [old]), memory, 0);
+    look(peer(["blue"], [old]), memory, 5, "received AUTHENTICATION_FAILED notify error");
+    memory.failing.set("", { attempt: 9, why: "received AUTHENTICATION_FAILED notify error", nextAt: 1e9 });
+    expect(look(peer(["blue"], [old]), memory, timings.revokeMs - 1)).toMatchObject({ steps: [], in: 1 });
+    expect(look(peer(["blue"], [old]), memory, timings.revokeMs).steps).toEqual([`end-ike ${old.id} revoked abruptly`]);
+  });
+
+  test("one that was made before a key was taken is wrong, also where this agent has seen neither", () => {
+    const old = ike([child("blue")], { establishedS: 100 });
+    const given = { ...peer(["blue"], [old]), revokedMs: 90_000 };
+    const memory = newMemory();
+    expect(look(given, memory, 0).steps).toEqual(["initiate child-blue"]);
+    memory.failing.set("", { attempt: 9, why: "received AUTHENTICATION_FAILED notify error", nextAt: 1e9 });
+    memory.attempt = undefined;
+    expect(look(given, memory, timings.revokeMs).steps).toEqual([`end-ike ${old.id} revoked abruptly`]);
+    const made = ike([child("blue")], { establishedS: 80 });
+    expect(look({ ...peer(["blue"], [made]), revokedMs: 90_000 }, newMemory(), 0).steps).toEqual([]);
+  });
+
+  test("a child that was told anew is ended, to come up as it is now", () => {
+    const memory = newMemory();
+    const blue = child("blue");
+    memory.outdated.add(blue.id);
+    expect(look(peer(["blue"], [ike([blue])]), memory, 0).steps).toEqual([`end-child ${blue.id} replaced`]);
+  });
+});
+
+describe("what is lost", () => {
+  test("a child that the kernel lost is rekeyed, and ended where that does not help", () => {
+    const memory = newMemory();
+    const blue = child("blue");
+    const given = peer(["blue"], [ike([blue])]);
+    memory.lost.set(blue.id, undefined);
+    expect(look(given, memory, 0)).toMatchObject({ steps: [`rekey ${blue.id}`], in: 3000 });
+    expect(look(given, memory, 100)).toMatchObject({ steps: [], in: 2900 });
+    expect(look(given, memory, 3000).steps).toEqual([`end-child ${blue.id} lost`]);
+  });
+
+  test("one that goes is told with charon's word, and comes up again with the time that it took", () => {
+    const memory = newMemory();
+    look(peer(["blue"], [ike([child("blue")])]), memory, 0);
+    const gone = look(peer(["blue"], []), memory, 100, "giving up after 3 retransmits");
+    expect(gone.events).toMatchObject([
+      { type: "tunnel-down", child: "child-blue", why: "giving up after 3 retransmits" },
+    ]);
+    expect(gone.steps).toEqual(["initiate child-blue"]);
+    const back = look(peer(["blue"], [ike([child("blue")])]), memory, 350);
+    expect(back.events).toMatchObject([{ type: "tunnel-up", ms: 250 }]);
+  });
+
+  test("one that follows another by rekeying is told as that, once", () => {
+    const memory = newMemory();
+    look(peer(["blue"], [ike([child("blue")])]), memory, 0);
+    const next = child("blue");
+    memory.rekeyed.add(next.id);
+    const given = peer(["blue"], [ike([next])]);
+    expect(types(look(given, memory, 10).events)).toEqual(["tunnel-rekeyed"]);
+    expect(types(look(given, memory, 20).events)).toEqual([]);
+  });
+});
+
+describe("by what packets leave", () => {
+  test("by what is in place at both ends; what is newer waits for that", () => {
+    const memory = newMemory();
+    const old = child("blue");
+    expect(look(peer(["blue"], [ike([old])]), memory, 0)).toMatchObject({ preferred: [old.id], in: undefined });
+    // In charon's seconds, of which the first may have ended right after it was made.
+    const rekeyed = child("blue", { installedS: 1 });
+    // While it is there the peer has not said that it has the other one.
+    const both = peer(["blue"], [ike([{ ...old, state: "REKEYED" }, rekeyed])]);
+    expect(look(both, memory, 10)).toMatchObject({ preferred: [], in: undefined });
+    expect(look(both, memory, 2000)).toMatchObject({ preferred: [] });
+    const done = peer(["blue"], [ike([rekeyed])]);
+    expect(look(done, memory, 2010)).toMatchObject({ preferred: [rekeyed.id], in: undefined });
+    expect(look(done, memory, 2020)).toMatchObject({ preferred: [], in: undefined });
+  });
+
+  test("not by an older IKE_SA's, which is no tunnel any more", () => {
+    const memory = newMemory();
+    const old = ike([child("blue", { spiOut: "c0000007" })], { establishedS: 50 });
+    look(peer(["blue"], [old]), memory, 0);
+    const fresh = ike([child("blue", { installedS: 0 })]);
+    expect(look(peer(["blue"], [old, fresh]), memory, 10)).toMatchObject({ steps: [], preferred: [] });
+    const { steps } = decideAfterLook(peer(["blue"], [old, fresh]), memory, 1010);
+    expect(steps).toContainEqual(
+      expect.objectContaining({ do: "prefer", leave: [expect.objectContaining({ spi: 0xc0000007 })] }),
+    );
+    expect(decideAfterLook(peer(["blue"], [old, fresh], false), newMemory(), 5000).steps).not.toContainEqual(
+      expect.objectContaining({ leave: [expect.anything()] }),
+    );
+    // Should the new one go, there is none.
+    expect(look(peer(["blue"], [old]), memory, 1020).steps).toContain("initiate child-blue");
+  });
+
+  test("not by what is about to be replaced, of which the kernel's end is no loss", () => {
+    const watched = newWatched("conn-h2");
+    const { memory } = watched;
+    const [old, fresh] = [ike([child("blue", { spiOut: "c0000007" })]), ike([child("blue")])];
+    memory.stale.add(old.id);
+    const { steps } = decideAfterLook(peer(["blue"], [old, fresh]), memory, 0);
+    const leave = [{ src: "10.99.0.1", dst: "10.99.0.2", spi: 0xc0000007, bytes: 0, packets: 0 }];
+    expect(steps).toContainEqual(expect.objectContaining({ do: "prefer", id: fresh.children[0]?.id, leave }));
+    expect(steps.filter((step) => step.do === "prefer")).toHaveLength(1);
+    expect(steps).toContainEqual(expect.objectContaining({ do: "end-ike", id: old.id, because: "replaced" }));
+    const gone = { type: "deleted", dst: "10.99.0.2" as Ip } as const;
+    expect(noteLost(watched, [old, fresh], { ...gone, spi: 0xc0000007 }, 10)).toEqual([]);
+    expect(noteLost(watched, [old, fresh], { ...gone, spi: 0xc0000002 }, 10)).toEqual(["child-blue"]);
+  });
+});
+
+function decideAfterLook(given: Peer, memory: Memory, now: number) {
+  observe(given, memory, { now, random: 0, why: undefined }, timings);
+  return decide(given, memory, now, timings);
+}
