@@ -1,20 +1,24 @@
 import { type Outgoing, outgoingOf } from "./outgoing.ts";
 import { isConnecting, isUnderway, liveOf, type Memory, type Peer, strayMs, targetOf, upOn } from "./peer.ts";
-import { type IkeSa, isUp } from "./sa.ts";
+import { type ChildSa, type IkeSa, isLive, isUp } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 
 /** One thing to tell charon, or the kernel. */
 export type Step =
   | { do: "initiate"; child: string }
   /** `abrupt`: without waiting for the peer's word, since there is no peer yet, or not any more at that address. */
-  | { do: "end-ike"; id: string; because: IkeEnd; abrupt: boolean; leave?: Outgoing[] }
-  | { do: "end-child"; id: string; because: "unwanted" | "replaced" | "duplicate" | "lost"; child: string }
+  | { do: "end-ike"; id: string; because: IkeEnd; abrupt: boolean }
+  | { do: "end-child"; id: string; because: ChildEnd; child: string; leave?: Outgoing[] }
   /**
-   * Packets are to leave by this CHILD_SA, whatever is made beside it, and not by those of older IKE_SAs: the kernel
-   * keeps what it has once chosen for a flow as long as that is there.
+   * Packets are to leave by this CHILD_SA, whatever is made beside it: the kernel keeps what it has once chosen for a flow
+   * as long as that is there.
    */
-  | { do: "prefer"; id: string; sa: Outgoing; leave: Outgoing[] }
+  | { do: "prefer"; id: string; sa: Outgoing }
+  /** Packets are to leave by these no more, now that they leave by another. */
+  | { do: "leave"; older: Outgoing[] }
   | { do: "rekey"; id: string; child: string };
+
+type ChildEnd = "unwanted" | "replaced" | "duplicate" | "lost";
 
 type IkeEnd =
   | "unwanted"
@@ -34,6 +38,10 @@ export interface Decision {
 const rekeyMs = 3_000;
 /** A CHILD_SA that is this old is in place at both ends, whoever began. */
 const installMs = 1_000;
+/** Less than the time after which the lower name settles: until then all is to have moved. */
+const moveMs = 500;
+/** What was under way by another SA when one was preferred has left the host after this. */
+const leaveMs = 100;
 /** The higher name settles only what the lower has left standing for this many times as long. */
 const higherPatience = 10;
 
@@ -51,7 +59,8 @@ export function decide(peer: Peer, memory: Memory, now: number, timings: Timings
   endUnwanted(plan, peer, memory, live);
   const late = peer.sas.filter(isConnecting).filter(() => memory.attempt === undefined);
   for (const { id } of late) plan.add({ do: "end-ike", id, because: "late", abrupt: true });
-  prefer(plan, peer, memory, live);
+  prefer(plan, memory, live);
+  if (peer.isLower) leaveOlder(plan, memory, live);
   replaceStale(plan, peer, memory, timings);
   settle(plan, peer, memory, timings);
   mendLost(plan, peer, memory);
@@ -105,42 +114,70 @@ function isStray(plan: Plan, { strays }: Memory, name: string): boolean {
 }
 
 /**
- * Each CHILD_SA once both ends have it: until then packets leave by the one before, and later by this one still. While
+ * The newest CHILD_SA of each name once both ends have it: until then packets leave by the one before, and later by this one still. While
  * one that is being rekeyed is there, the peer has not said yet that it has the next; it is ended when it has.
  */
-function prefer(plan: Plan, { isLower }: Peer, memory: Memory, live: readonly IkeSa[]): void {
-  for (const [at, sa] of live.entries())
+function prefer(plan: Plan, memory: Memory, live: readonly IkeSa[]): void {
+  for (const sa of live)
     for (const child of sa.children.filter(isUp)) {
       const isAwaited = sa.children.some(({ name, state }) => name === child.name && state === "REKEYED");
-      if (isAwaited || memory.preferred.has(child.id) || memory.left.has(child.id)) continue;
+      if (isAwaited || memory.preferred.has(child.id) || upOn(live, child.name)?.id !== child.id) continue;
       if (!plan.isDue((memory.installed.get(child.id) ?? plan.now) + installMs)) continue;
-      memory.preferred.add(child.id);
-      // Of two that came at once each end may take another for the newer: only who settles takes anything away.
-      const older = isLower ? live.slice(at + 1) : [];
-      const leave = older.flatMap((each) => leaving(each, memory, child.name));
-      plan.add({ do: "prefer", id: child.id, sa: outgoingOf(sa, child), leave });
+      memory.preferred.set(child.id, plan.now);
+      plan.add({ do: "prefer", id: child.id, sa: outgoingOf(sa, child) });
     }
+}
+
+/** Of two that came at once each end may take another for the newer: only who settles takes anything away. */
+function leaveOlder(plan: Plan, memory: Memory, live: readonly IkeSa[]): void {
+  for (const [at, sa] of live.entries())
+    for (const child of sa.children.filter(isUp)) {
+      const older = live.slice(at + 1).map((each) => ({ sa: each, children: childrenOf(each, child.name) }));
+      if (!older.some(({ children }) => children.length > 0) || !isChosen(plan, memory, child)) continue;
+      plan.add({ do: "leave", older: older.flatMap(({ sa, children }) => leaving(sa, children, memory)) });
+    }
+}
+
+/** Whether all that leaves does so by this one. */
+function isChosen(plan: Plan, { preferred }: Memory, child: ChildSa | undefined): boolean {
+  const since = preferred.get(child?.id ?? "");
+  return since !== undefined && plan.isDue(since + leaveMs);
 }
 
 /**
  * Stale IKE_SAs go once everything is in place beside them: make before break. One that may not stay, since it was made by
- * a key that is the peer's no more, is not let stay because nothing follows.
+ * a key that is the peer's no more, is not let stay because nothing follows, nor because the peer is slow to let it go.
  */
 function replaceStale(plan: Plan, peer: Peer, memory: Memory, timings: Timings): void {
-  const live = liveOf(peer, memory);
-  const stale = live.filter(({ id }) => memory.stale.has(id));
+  const stale = peer.sas.filter((sa) => isLive(sa) && memory.stale.has(sa.id));
   if (stale.length === 0) return;
-  const fresh = live.filter(({ id }) => !memory.stale.has(id));
-  if (peer.wanted.every((child) => memory.preferred.has(upOn(fresh, child)?.id ?? "")))
-    for (const sa of stale)
-      plan.add({ do: "end-ike", id: sa.id, because: "replaced", abrupt: false, leave: leaving(sa, memory) });
-  else if (memory.revokeSince !== undefined && plan.isDue(memory.revokeSince + timings.revokeMs))
+  const fresh = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
+  if (memory.revokeSince !== undefined && plan.isDue(memory.revokeSince + timings.revokeMs))
     for (const { id } of stale) plan.add({ do: "end-ike", id, because: "revoked", abrupt: true });
+  else if (peer.wanted.every((name) => isChosen(plan, memory, upOn(fresh, name))))
+    for (const sa of stale) retire(plan, sa, memory, "replaced");
+}
+
+/**
+ * Its children first: a peer takes away what it sends by before it answers that a child is ended, but only after it has
+ * answered that the IKE_SA is, and what it sends between the two would find nobody here.
+ */
+function retire(plan: Plan, sa: IkeSa, memory: Memory, because: IkeEnd): void {
+  if (sa.children.length === 0) plan.add({ do: "end-ike", id: sa.id, because, abrupt: false });
+  for (const child of sa.children.filter(isUp)) end(plan, sa, child, memory, "replaced");
+}
+
+function end(plan: Plan, sa: IkeSa, child: ChildSa, memory: Memory, because: ChildEnd): void {
+  const leave = leaving(sa, [child], memory);
+  plan.add({ do: "end-child", id: child.id, because, child: child.name, leave });
+}
+
+function childrenOf({ children }: IkeSa, name: string): ChildSa[] {
+  return children.filter((child) => isUp(child) && child.name === name);
 }
 
 /** Packets leave by what replaces them before they end, since the peer drops them before we hear that it did. */
-function leaving(sa: IkeSa, { left }: Memory, name?: string): Outgoing[] {
-  const children = sa.children.filter((child) => isUp(child) && (name === undefined || child.name === name));
+function leaving(sa: IkeSa, children: readonly ChildSa[], { left }: Memory): Outgoing[] {
   for (const { id } of children) left.add(id);
   return children.map((child) => outgoingOf(sa, child));
 }
@@ -149,13 +186,15 @@ function leaving(sa: IkeSa, { left }: Memory, name?: string): Outgoing[] {
 function settle(plan: Plan, peer: Peer, memory: Memory, timings: Timings): void {
   const patience = timings.duplicateMs * (peer.isLower ? 1 : higherPatience);
   const [newest, ...older] = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
-  if (isDouble(plan, memory, "", older.length > 0, patience))
-    for (const { id } of older) plan.add({ do: "end-ike", id, because: "duplicate", abrupt: false });
+  const isInUse = () => (newest?.children ?? []).filter(isUp).every((child) => isChosen(plan, memory, child));
+  if (isDouble(plan, memory, "", older.length > 0, patience) && isInUse())
+    for (const sa of peer.sas) if (older.some(({ id }) => id === sa.id)) retire(plan, sa, memory, "duplicate");
+  const children = peer.sas.find(({ id }) => id === newest?.id)?.children ?? [];
   for (const name of peer.wanted) {
-    const standing = (newest?.children ?? []).filter((child) => child.name === name && child.state === "INSTALLED");
-    if (!isDouble(plan, memory, name, standing.length > 1, patience)) continue;
-    const extra = standing.toSorted((a, b) => Number(b.id) - Number(a.id)).slice(1);
-    for (const { id } of extra) plan.add({ do: "end-child", id, because: "duplicate", child: name });
+    const standing = children.filter((child) => child.name === name && child.state === "INSTALLED");
+    const [first, ...extra] = standing.toSorted((a, b) => Number(b.id) - Number(a.id));
+    if (!newest || !isDouble(plan, memory, name, extra.length > 0, patience)) continue;
+    if (isChosen(plan, memory, first)) for (const child of extra) end(plan, newest, child, memory, "duplicate");
   }
 }
 
@@ -207,9 +246,11 @@ function beginAt(
   timings: Timings,
 ): number {
   const patient = Math.max(memory.failing.get("")?.nextAt ?? 0, memory.failing.get(child)?.nextAt ?? 0);
-  // What only moves to a new IKE_SA that is there already has nobody to wait for.
-  const isMove = upOn(live, child) !== undefined && target.length > 0;
-  if (peer.isLower || isMove) return patient;
+  if (peer.isLower) return patient;
+  // What only moves to a new IKE_SA that is there already waits for a moment: if the lower name has not done it by then, it
+  // knows of no reason to.
+  const [fresh] = target;
+  if (fresh && upOn(live, child)) return Math.max(patient, (memory.established.get(fresh.id) ?? 0) + moveMs);
   const since = memory.downSince.get(child) ?? memory.renewSince ?? 0;
   return Math.max(patient, since + timings.graceMs);
 }

@@ -1,5 +1,5 @@
 import type { Step } from "./decide.ts";
-import type { Choice } from "./outgoing.ts";
+import type { Choice, Outgoing } from "./outgoing.ts";
 import type { Memory } from "./peer.ts";
 import { Turnstile } from "./turnstile.ts";
 import { ask } from "./vici/commands.ts";
@@ -9,7 +9,7 @@ import type { ViciLink } from "./vici/link.ts";
 import { hearLine, type Watched } from "./watched.ts";
 
 /** What charon is told; the kernel is told the rest. */
-type Told = Exclude<Step, { do: "prefer" }>;
+type Told = Exclude<Step, { do: "prefer" | "leave" }>;
 
 /** Does what was decided. It waits for charon's answer to be told, never for a peer. */
 export class Doer {
@@ -35,11 +35,15 @@ export class Doer {
   /** An initiation is done when its turn comes, which is not waited for. @throws ViciError where charon went away */
   async take(watched: Watched, step: Step): Promise<void> {
     if (step.do === "initiate") return this.#initiate(watched, step);
-    if (step.do === "prefer") await this.#choice?.prefer(step.sa);
-    if ("leave" in step) await Promise.all((step.leave ?? []).map((sa) => this.#choice?.leave(sa)));
-    if (step.do === "prefer") return;
+    if (step.do === "prefer") return this.#choice?.prefer(step.sa);
+    if (step.do === "leave") return this.#leave(step.older);
+    if (step.do === "end-child") await this.#leave(step.leave ?? []);
     await this.#tell(watched, step, this.#link().commands());
     this.#wake(watched);
+  }
+
+  async #leave(sas: readonly Outgoing[]): Promise<void> {
+    await Promise.all(sas.map((sa) => this.#choice?.leave(sa)));
   }
 
   /** What waits for its turn is not begun any more: charon went away. */

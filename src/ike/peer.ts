@@ -42,8 +42,8 @@ export interface Memory {
   readonly lost: Map<string, number | undefined>;
   /** When CHILD_SAs came to be, as first seen. */
   readonly installed: Map<string, number>;
-  /** CHILD_SAs by which packets leave rather than by a newer one. */
-  readonly preferred: Set<string>;
+  /** CHILD_SAs by which packets leave rather than by a newer one, and since when. */
+  readonly preferred: Map<string, number>;
   /** CHILD_SAs by which no packets leave any more, since others are in place; they are about to be ended. */
   readonly left: Set<string>;
   /** CHILD_SAs made before their child was told anew: they keep what it was. */
@@ -75,7 +75,7 @@ export function newMemory(): Memory {
     rekeyed: new Set(),
     lost: new Map(),
     installed: new Map(),
-    preferred: new Set(),
+    preferred: new Map(),
     left: new Set(),
     outdated: new Set(),
     strays: new Map(),

@@ -57,6 +57,7 @@ function look(given: Peer, memory: Memory, now: number, why?: string) {
 
 function inWords(step: Exclude<Step, { do: "prefer" }>): string {
   if (step.do === "initiate") return `initiate ${step.child}`;
+  if (step.do === "leave") return `leave ${step.older.map(({ spi }) => spi.toString(16)).join()}`;
   if (step.do === "rekey") return `rekey ${step.id}`;
   return `${step.do} ${step.id} ${step.because}${"abrupt" in step && step.abrupt ? " abruptly" : ""}`;
 }
@@ -180,24 +181,38 @@ describe("what is too much", () => {
     memory.established.set(one.id, 20);
     memory.established.set(two.id, 10);
     const given = peer(["blue"], [one, two]);
-    expect(look(given, memory, 30)).toMatchObject({ steps: [], in: timings.duplicateMs });
-    expect(look(given, memory, 30 + timings.duplicateMs).steps).toEqual([`end-ike ${two.id} duplicate`]);
+    look(given, memory, 30);
+    expect(look(given, memory, 130)).toMatchObject({ steps: ["leave c0000002"], in: timings.duplicateMs - 100 });
+    const ends = [`end-child ${two.children[0]?.id} replaced`];
+    expect(look(given, memory, 30 + timings.duplicateMs).steps).toEqual(ends);
+    const empty = peer(["blue"], [one, { ...two, children: [] }]);
+    expect(look(empty, memory, 40 + timings.duplicateMs).steps).toEqual([`end-ike ${two.id} duplicate`]);
   });
 
   test("the higher name does when the lower has not for ten times as long", () => {
     const memory = newMemory();
     const [one, two] = [ike([child("blue")]), ike([child("blue")])];
     const given = peer(["blue"], [one, two], false);
-    expect(look(given, memory, 0).in).toBe(10 * timings.duplicateMs);
-    expect(look(given, memory, 10 * timings.duplicateMs).steps).toEqual([`end-ike ${one.id} duplicate`]);
+    expect(look(given, memory, 0)).toMatchObject({ steps: [], preferred: [two.children[0]?.id] });
+    expect(look(given, memory, 100)).toMatchObject({ steps: [], in: 10 * timings.duplicateMs - 100 });
+    const ends = [`end-child ${one.children[0]?.id} replaced`];
+    expect(look(given, memory, 10 * timings.duplicateMs).steps).toEqual(ends);
   });
 
   test("of two children the newest stays; one that is being rekeyed is none of two", () => {
     const memory = newMemory();
     const [one, two] = [child("blue"), child("blue")];
     const given = peer(["blue"], [ike([two, one])]);
-    look(given, memory, 0);
-    expect(look(given, memory, timings.duplicateMs).steps).toEqual([`end-child ${one.id} duplicate`]);
+    // Packets leave by the one that stays before the other ends, since the peer takes its own end away at once.
+    expect(look(given, memory, 0).preferred).toEqual([two.id]);
+    const leave = [expect.objectContaining({ spi: 0xc0000002 })];
+    expect(decideAfterLook(given, memory, timings.duplicateMs).steps).toEqual([
+      { do: "end-child", id: one.id, because: "duplicate", child: "child-blue", leave },
+    ]);
+    const young = peer(["blue"], [ike([{ ...two, installedS: 0 }, one])]);
+    const other = newMemory();
+    look(young, other, 0);
+    expect(look(young, other, timings.duplicateMs)).toMatchObject({ steps: [], preferred: [two.id], in: 100 });
     const rekeying = peer(["blue"], [ike([child("blue", { state: "REKEYED" }), child("blue")])]);
     expect(look(rekeying, newMemory(), 0).in).toBeUndefined();
   });
@@ -224,20 +239,33 @@ describe("what is another than it was", () => {
     const last = child("green", { installedS: 0 });
     const whole = ike([...half.children, last], { id: half.id });
     // The peer may have its end of it in place only a moment later.
-    expect(look(peer(wanted, [old, whole]), memory, 20)).toMatchObject({ steps: [], preferred: [], in: 1000 });
-    const done = look(peer(wanted, [old, whole]), memory, 1020);
-    expect(done).toMatchObject({ steps: [`end-ike ${old.id} replaced`], preferred: [last.id] });
-    expect(done.events).toEqual([]);
+    expect(look(peer(wanted, [old, whole]), memory, 20)).toMatchObject({ steps: [], preferred: [] });
+    look(peer(wanted, [old, whole], false), memory, 120);
+    expect(look(peer(wanted, [old, whole], false), memory, 130)).toMatchObject({ steps: [], preferred: [], in: 890 });
+    const done = look(peer(wanted, [old, whole], false), memory, 1020);
+    expect(done).toMatchObject({ events: [], steps: [], preferred: [last.id], in: 100 });
+    // Its children before itself: the peer sends by them no more when it has answered.
+    const [blue, green] = old.children;
+    const ends = look(peer(wanted, [old, whole], false), memory, 1120);
+    expect(ends.steps).toEqual([`end-child ${blue?.id} replaced`, `end-child ${green?.id} replaced`]);
+    const ending = { ...old, children: old.children.map((each) => ({ ...each, state: "DELETING" })) };
+    expect(look(peer(wanted, [ending, whole]), memory, 1130).steps).toEqual([]);
+    const empty = look(peer(wanted, [{ ...old, children: [] }, whole]), memory, 1140);
+    expect(empty).toMatchObject({ events: [], steps: [`end-ike ${old.id} replaced`] });
     look(peer(wanted, [whole]), memory, 30);
     expect(memory.renewSince).toBeUndefined();
   });
 
-  test("what moves to a new IKE_SA waits for nobody, whoever has the lower name", () => {
+  test("what moves to a new IKE_SA waits for a moment only, where the other has the lower name", () => {
     const memory = newMemory();
     const old = ike([child("blue"), child("green")]);
     memory.stale.add(old.id);
     const fresh = ike([child("blue")]);
-    expect(look(peer(["blue", "green"], [old, fresh], false), memory, 0).steps).toEqual(["initiate child-green"]);
+    const given = (isLower: boolean) => peer(["blue", "green"], [old, fresh], isLower);
+    expect(look(given(false), memory, 0).steps).toEqual([]);
+    expect(look(given(false), memory, 500).steps).toEqual(["initiate child-green"]);
+    memory.attempt = undefined;
+    expect(look(given(true), memory, 0).steps).toEqual(["initiate child-green"]);
   });
 
   test("a move that is refused is tried again with a pause, while what stands stays", () => {
@@ -261,6 +289,18 @@ describe("what is another than it was", () => {
     memory.failing.set("", { attempt: 9, why: "received AUTHENTICATION_FAILED notify error", nextAt: 1e9 });
     expect(look(peer(["blue"], [old]), memory, timings.revokeMs - 1)).toMatchObject({ steps: [], in: 1 });
     expect(look(peer(["blue"], [old]), memory, timings.revokeMs).steps).toEqual([`end-ike ${old.id} revoked abruptly`]);
+  });
+
+  test("nor because the peer is slow to let it go", () => {
+    const memory = newMemory();
+    const [old, fresh] = [ike([child("blue")]), ike([child("blue")])];
+    memory.stale.add(old.id);
+    memory.renewSince = memory.revokeSince = 0;
+    look(peer(["blue"], [old, fresh]), memory, 0);
+    const slow = { ...old, children: old.children.map((each) => ({ ...each, state: "DELETING" })) };
+    const revoked = [`end-ike ${old.id} revoked abruptly`];
+    expect(look(peer(["blue"], [slow, fresh]), memory, timings.revokeMs - 1).steps).toEqual([]);
+    expect(look(peer(["blue"], [slow, fresh]), memory, timings.revokeMs).steps).toEqual(revoked);
   });
 
   test("one that was made before a key was taken is wrong, also where this agent has seen neither", () => {
@@ -339,15 +379,15 @@ describe("by what packets leave", () => {
     look(peer(["blue"], [old]), memory, 0);
     const fresh = ike([child("blue", { installedS: 0 })]);
     expect(look(peer(["blue"], [old, fresh]), memory, 10)).toMatchObject({ steps: [], preferred: [] });
-    const { steps } = decideAfterLook(peer(["blue"], [old, fresh]), memory, 1010);
-    expect(steps).toContainEqual(
-      expect.objectContaining({ do: "prefer", leave: [expect.objectContaining({ spi: 0xc0000007 })] }),
-    );
-    expect(decideAfterLook(peer(["blue"], [old, fresh], false), newMemory(), 5000).steps).not.toContainEqual(
-      expect.objectContaining({ leave: [expect.anything()] }),
-    );
+    const preferred = fresh.children.map(({ id }) => id);
+    expect(look(peer(["blue"], [old, fresh]), memory, 1010)).toMatchObject({ steps: [], preferred, in: 100 });
+    const left = look(peer(["blue"], [old, fresh]), memory, 1110).steps;
+    expect(left).toEqual(["leave c0000007", `end-child ${old.children[0]?.id} replaced`]);
+    const higher = newMemory();
+    look(peer(["blue"], [old, fresh], false), higher, 5000);
+    expect(look(peer(["blue"], [old, fresh], false), higher, 5200).steps).toEqual([]);
     // Should the new one go, there is none.
-    expect(look(peer(["blue"], [old]), memory, 1020).steps).toContain("initiate child-blue");
+    expect(look(peer(["blue"], [old]), memory, 1130).steps).toContain("initiate child-blue");
   });
 
   test("not by what is about to be replaced, of which the kernel's end is no loss", () => {
@@ -355,11 +395,12 @@ describe("by what packets leave", () => {
     const { memory } = watched;
     const [old, fresh] = [ike([child("blue", { spiOut: "c0000007" })]), ike([child("blue")])];
     memory.stale.add(old.id);
-    const { steps } = decideAfterLook(peer(["blue"], [old, fresh]), memory, 0);
+    decideAfterLook(peer(["blue"], [old, fresh], false), memory, 0);
+    const { steps } = decideAfterLook(peer(["blue"], [old, fresh], false), memory, 100);
     const leave = [{ src: "10.99.0.1", dst: "10.99.0.2", spi: 0xc0000007, bytes: 0, packets: 0 }];
-    expect(steps).toContainEqual(expect.objectContaining({ do: "prefer", id: fresh.children[0]?.id, leave }));
-    expect(steps.filter((step) => step.do === "prefer")).toHaveLength(1);
-    expect(steps).toContainEqual(expect.objectContaining({ do: "end-ike", id: old.id, because: "replaced" }));
+    expect(steps).toEqual([
+      { do: "end-child", id: old.children[0]?.id, because: "replaced", child: "child-blue", leave },
+    ]);
     const gone = { type: "deleted", dst: "10.99.0.2" as Ip } as const;
     expect(noteLost(watched, [old, fresh], { ...gone, spi: 0xc0000007 }, 10)).toEqual([]);
     expect(noteLost(watched, [old, fresh], { ...gone, spi: 0xc0000002 }, 10)).toEqual(["child-blue"]);

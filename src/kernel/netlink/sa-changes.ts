@@ -1,10 +1,26 @@
+import type { Policy } from "../../desired/rows.ts";
 import type { Outgoing } from "../../ike/outgoing.ts";
+import type { Cidr } from "../../model/address.ts";
 import * as c from "./constants.ts";
+import { putPolicy, removePolicy } from "./policy-messages.ts";
 import { MessageWriter } from "./writer.ts";
 
+/** Of addresses that are nobody's (RFC 5737), and of a direction that asks for no SA. */
+const passing: Policy = {
+  dir: "fwd",
+  src: "192.0.2.1/32" as Cidr,
+  dst: "192.0.2.2/32" as Cidr,
+  priority: 0,
+  mode: "transport",
+  reqid: 0,
+};
+
 /**
- * Has an SA count its age from another moment, in seconds of the epoch. What it counted goes along: the kernel takes the
- * whole of struct xfrm_lifetime_cur or nothing.
+ * Has an SA count its age from another moment, in seconds of the epoch, and flows choose their SAs anew by that. What it
+ * counted goes along: the kernel takes the whole of struct xfrm_lifetime_cur or nothing.
+ *
+ * A flow keeps the SA that it once was given until that is deleted, and what is under way by it then is lost. A policy that
+ * is made makes every such choice void; this one goes in the same call, so that it cannot stay.
  */
 export function setAddTime(sa: Outgoing, addTime: number): Uint8Array<ArrayBuffer> {
   const writer = named(new MessageWriter().begin(c.XFRM_MSG_NEWAE, c.NLM_F_REPLACE), sa);
@@ -13,6 +29,8 @@ export function setAddTime(sa: Outgoing, addTime: number): Uint8Array<ArrayBuffe
     .address(sa.src)
     .zeros(12 + 4 + 4)
     .structure(c.XFRMA_LTIME_VAL, () => writer.u64(sa.bytes).u64(sa.packets).u64(addTime).u64(0));
+  putPolicy(writer, passing, false);
+  removePolicy(writer, passing);
   return writer.finish();
 }
 

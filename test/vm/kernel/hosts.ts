@@ -28,6 +28,8 @@ export interface Host {
   drivers: Drivers;
 }
 
+type Mode = "tunnel" | "transport";
+
 export const ifId = firstIfId + 1;
 /** XFRMNLGRP_ACQUIRE of xfrm.h. */
 const acquireGroup = 1;
@@ -117,7 +119,7 @@ export function policy(value: Policy): Row {
 }
 
 /** SAs of a pair, both ways, at both hosts, as an IKE daemon makes them; several, by `nth`. */
-export function secure(a: Host, b: Host, mode: "tunnel" | "transport" = "tunnel", nth = 0): void {
+export function secure(a: Host, b: Host, mode: Mode = "tunnel", nth = 0): void {
   for (const host of [a, b]) {
     for (const [from, to] of [
       [a, b],
@@ -126,20 +128,20 @@ export function secure(a: Host, b: Host, mode: "tunnel" | "transport" = "tunnel"
       const peer = host === a ? b : a;
       const algorithm = `aead rfc4106(gcm(aes)) ${key} 128`;
       const link = mode === "tunnel" ? ` if_id ${ifId} flag af-unspec` : "";
-      const spi = spiOf(from, to, nth) + (mode === "tunnel" ? 0 : 256);
+      const spi = spiOf(from, to, nth, mode);
       const place = `src ${underlay(from.n)} dst ${underlay(to.n)} proto esp spi ${spi} reqid ${reqid(peer)}`;
       ip(`-n ${host.outside} xfrm state add ${place} mode ${mode} ${algorithm}${link}`);
     }
   }
 }
 
-export function spiOf(from: Host, to: Host, nth = 0): number {
-  return 0x1000 * (nth + 1) + from.n * 16 + to.n;
+export function spiOf(from: Host, to: Host, nth = 0, mode: Mode = "tunnel"): number {
+  return 0x1000 * (nth + 1) + from.n * 16 + to.n + (mode === "tunnel" ? 0 : 256);
 }
 
-/** Packets that left by an SA of a tunnel. */
-export function sentBy(from: Host, to: Host, nth = 0): number {
-  const name = `src ${underlay(from.n)} dst ${underlay(to.n)} proto esp spi ${spiOf(from, to, nth)}`;
+/** Packets that left by an SA. */
+export function sentBy(from: Host, to: Host, nth = 0, mode: Mode = "tunnel"): number {
+  const name = `src ${underlay(from.n)} dst ${underlay(to.n)} proto esp spi ${spiOf(from, to, nth, mode)}`;
   return Number(/(\d+)\(packets\)/.exec(ip(`-n ${from.outside} -s xfrm state get ${name}`))?.[1]);
 }
 
@@ -165,10 +167,10 @@ export function awaitAcquires({ outside }: Host): () => void {
   return () => closeSync(socket);
 }
 
-/** Whether an echo comes back. */
+/** Whether an echo comes back; always from one processor, since each has a memory of its own of ways and SAs. */
 export function reaches(namespace: string, to: string, ...options: string[]): boolean {
   try {
-    sh(`ip netns exec ${namespace} ping -c 1 -W 2 ${options.join(" ")} ${to}`);
+    sh(`ip netns exec ${namespace} taskset -c 0 ping -c 1 -W 2 ${options.join(" ")} ${to}`);
     return true;
   } catch {
     return false;

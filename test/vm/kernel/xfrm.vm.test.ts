@@ -225,6 +225,20 @@ describe("encrypted or not at all", () => {
     const { clear, sealed } = passed();
     expect(clear).toBe(0);
     expect(sealed).toBeGreaterThanOrEqual(2);
+    // A device keeps the SA that it has found, until another is preferred: none is lost when that one goes.
+    const ends = { src: underlay(1), dst: underlay(2), bytes: 0, packets: 0 };
+    const sent = () => [0, 1].map((nth) => sentBy(h1, h2, nth, "transport"));
+    await choiceByAge(h1.kernel, 3600).prefer({ ...ends, spi: spiOf(h1, h2, 0, "transport") });
+    secure(h1, h2, "transport", 1);
+    expect(reaches(h1.outside, "10.50.0.2")).toBe(true);
+    expect(sent()[1]).toBe(0);
+    await choiceByAge(h1.kernel, 7200).prefer({ ...ends, spi: spiOf(h1, h2, 1, "transport") });
+    const [before] = sent();
+    expect(reaches(h1.outside, "10.50.0.2")).toBe(true);
+    const [after, newer] = sent();
+    expect(after).toBe(before);
+    expect(newer).toBeGreaterThan(0);
+    expect(ip(`-n ${h1.outside} xfrm policy`)).not.toContain("192.0.2.");
     ip(`-n ${h1.outside} xfrm policy flush`);
     expect(reaches(h1.outside, "10.50.0.2")).toBe(false);
     expect(refusals(h2).XfrmInTmplMismatch).toBeGreaterThan(0);
