@@ -189,12 +189,10 @@ export function emptyAnswer(query: Query, code: Rcode, flags: number): Buffer {
   return new Response(query, "udp").finish(code, flags);
 }
 
-/** A long answer for a client that takes a short one: it asks again by TCP. */
-export function truncated(answer: Buffer, end: number): Buffer {
-  const short = Buffer.from(answer.subarray(0, end));
-  short.writeUInt16BE(short.readUInt16BE(2) | flag.TC, 2);
-  short.fill(0, 6, headerSize);
-  return short;
+/** A long answer that came from elsewhere, for a client that takes a short one: it asks again by TCP. */
+export function truncated(query: Query, answer: Buffer): Buffer {
+  const flags = answer.readUInt16BE(2);
+  return new Response(query, "udp").finish((flags & 15) as Rcode, (flags & (flag.AA | flag.RA)) | flag.TC);
 }
 
 export const isFailure = (answer: Buffer): boolean => {

@@ -98,7 +98,7 @@ export function createServer({ forwarder, upstreams, catchUp }: ServerOptions): 
   async function forward(query: Query, zone: Zone, transport: Transport): Promise<Buffer> {
     const given = await forwarder.ask(query.message, query.end, upstreamsOf(zone), transport);
     if (given === undefined) return emptyAnswer(query, rcode.SERVFAIL, flag.RA);
-    return given.length > limitOf(query, transport) ? truncated(given, query.end) : given;
+    return given.length > limitOf(query, transport) ? truncated(query, given) : given;
   }
 
   function upstreamsOf({ settings }: Zone): readonly Upstream[] {

@@ -10,8 +10,8 @@ export interface KeyStore {
   next(): Promise<KeyObject | undefined>;
   /** Makes the one that is to follow, or answers the one that is there. */
   prepare(): Promise<KeyObject>;
-  /** The next becomes the own, in one step; the own before it is gone. */
-  promote(): Promise<void>;
+  /** The next, which is `key`, becomes the own, in one step; the own before it is gone. Can be tried again where it failed. */
+  promote(key: KeyObject): Promise<void>;
 }
 
 /**
@@ -27,10 +27,12 @@ export function keyStore(stateDirectory: string): KeyStore {
     own: () => readOrMake(ownFile),
     next: () => readKey(nextFile),
     prepare: () => readOrMake(nextFile),
-    async promote() {
-      if ((await readKey(nextFile)) === undefined)
-        throw new KeyFileError(nextFile, "the key that is to follow", "no file");
-      await rename(nextFile, ownFile);
+    async promote(key) {
+      const next = await readKey(nextFile);
+      // Moved already, by a try that failed after that.
+      const isMoved = next === undefined && (await readKey(ownFile))?.equals(key);
+      if (next) await rename(nextFile, ownFile);
+      else if (!isMoved) throw new KeyFileError(nextFile, "the key that is to follow", "no file");
       await sync(directory);
     },
   };

@@ -33,8 +33,8 @@ export async function readOwnKeys(store: KeyStore): Promise<OwnKeys> {
       next = await store.prepare();
     },
     async promote() {
-      await store.promote();
       if (next === undefined) return;
+      await store.promote(next);
       [retired, own, next] = [own, next, undefined];
     },
     forget() {

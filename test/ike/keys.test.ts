@@ -44,15 +44,23 @@ test.each(["", "AAAA", "not base64 at all", `${"A".repeat(42)}E`])("%j is no pub
 test("the next key lies beside the own one until it is promoted", async () => {
   const own = publicKeyOf(await store.own());
   expect(await store.next()).toBeUndefined();
-  await expect(store.promote()).rejects.toThrow("expected the key that is to follow, got no file");
   const next = publicKeyOf(await store.prepare());
   expect(next).not.toBe(own);
   // A rotation that was interrupted goes on with the same key.
   expect(publicKeyOf(await store.prepare())).toBe(next);
   expect(publicKeyOf(await store.own())).toBe(own);
-  await store.promote();
+  await store.promote(await store.prepare());
   expect(publicKeyOf(await store.own())).toBe(next);
   expect(await store.next()).toBeUndefined();
+});
+
+test("a promotion that failed after its file was moved can be tried again; one of a key that is nowhere cannot", async () => {
+  const own = await store.own();
+  const next = await store.prepare();
+  await store.promote(next);
+  await store.promote(next);
+  expect((await store.own()).equals(next)).toBe(true);
+  await expect(store.promote(own)).rejects.toThrow("expected the key that is to follow, got no file");
 });
 
 test("a key that others can read is not used, and is left as it is", async () => {
