@@ -1,47 +1,13 @@
-import { type Outgoing, outgoingOf } from "./outgoing.ts";
 import { isConnecting, isUnderway, liveOf, type Memory, type Peer, strayMs, targetOf, upOn } from "./peer.ts";
+import { type ChildEnd, type Decision, type IkeEnd, Plan, type Step } from "./plan.ts";
+import { isChosen, leaveOlder, leaving, prefer } from "./preference.ts";
 import { type ChildSa, type IkeSa, isLive, isUp } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 
-/** One thing to tell charon, or the kernel. */
-export type Step =
-  | { do: "initiate"; child: string }
-  /** `abrupt`: without waiting for the peer's word, since there is no peer yet, or not any more at that address. */
-  | { do: "end-ike"; id: string; because: IkeEnd; abrupt: boolean }
-  | { do: "end-child"; id: string; because: ChildEnd; child: string; leave?: Outgoing[] }
-  /**
-   * Packets are to leave by this CHILD_SA, whatever is made beside it: the kernel keeps what it has once chosen for a flow
-   * as long as that is there.
-   */
-  | { do: "prefer"; id: string; sa: Outgoing }
-  /** Packets are to leave by these no more, now that they leave by another. */
-  | { do: "leave"; older: Outgoing[] }
-  | { do: "rekey"; id: string; child: string };
-
-type ChildEnd = "unwanted" | "replaced" | "duplicate" | "lost";
-
-type IkeEnd =
-  | "unwanted"
-  | "late"
-  | "duplicate"
-  | "replaced"
-  /** It may not stay, and nothing came to replace it. */
-  | "revoked";
-
-export interface Decision {
-  steps: Step[];
-  /** When to look again, if nothing happens before. */
-  again?: number;
-}
-
 /** A child that the kernel lost is rekeyed; where that has led nowhere after this, it is ended. */
 const rekeyMs = 3_000;
-/** A CHILD_SA that is this old is in place at both ends, whoever began. */
-const installMs = 1_000;
 /** Less than the time after which the lower name settles: until then all is to have moved. */
 const moveMs = 500;
-/** What was under way by another SA when one was preferred has left the host after this. */
-const leaveMs = 100;
 /** The higher name settles only what the lower has left standing for this many times as long. */
 const higherPatience = 10;
 
@@ -59,38 +25,15 @@ export function decide(peer: Peer, memory: Memory, now: number, timings: Timings
   endUnwanted(plan, peer, memory, live);
   const late = peer.sas.filter(isConnecting).filter(() => memory.attempt === undefined);
   for (const { id } of late) plan.add({ do: "end-ike", id, because: "late", abrupt: true });
-  prefer(plan, memory, live);
-  if (peer.isLower) leaveOlder(plan, memory, live);
+  // A stale one that was rekeyed is younger than what is to follow it, and comes after it all the same.
+  const ranked = live.toSorted((a, b) => Number(memory.stale.has(a.id)) - Number(memory.stale.has(b.id)));
+  prefer(plan, memory, ranked);
+  if (peer.isLower) leaveOlder(plan, memory, ranked);
   replaceStale(plan, peer, memory, timings);
   settle(plan, peer, memory, timings);
   mendLost(plan, peer, memory);
   begin(plan, peer, memory, live, timings);
   return plan.decision();
-}
-
-class Plan {
-  readonly now: number;
-  readonly #steps: Step[] = [];
-  #again: number | undefined;
-
-  constructor(now: number) {
-    this.now = now;
-  }
-
-  add(step: Step): void {
-    this.#steps.push(step);
-  }
-
-  /** Whether the time has come; if not, there is another look then. */
-  isDue(at: number): boolean {
-    if (at <= this.now) return true;
-    this.#again = Math.min(this.#again ?? at, at);
-    return false;
-  }
-
-  decision(): Decision {
-    return { steps: this.#steps, ...(this.#again !== undefined && { again: this.#again }) };
-  }
 }
 
 function unwanted(sa: IkeSa): Step {
@@ -111,37 +54,6 @@ function isStray(plan: Plan, { strays }: Memory, name: string): boolean {
   const since = strays.get(name) ?? plan.now;
   strays.set(name, since);
   return plan.isDue(since + strayMs);
-}
-
-/**
- * The newest CHILD_SA of each name once both ends have it: until then packets leave by the one before, and later by this one still. While
- * one that is being rekeyed is there, the peer has not said yet that it has the next; it is ended when it has.
- */
-function prefer(plan: Plan, memory: Memory, live: readonly IkeSa[]): void {
-  for (const sa of live)
-    for (const child of sa.children.filter(isUp)) {
-      const isAwaited = sa.children.some(({ name, state }) => name === child.name && state === "REKEYED");
-      if (isAwaited || memory.preferred.has(child.id) || upOn(live, child.name)?.id !== child.id) continue;
-      if (!plan.isDue((memory.installed.get(child.id) ?? plan.now) + installMs)) continue;
-      memory.preferred.set(child.id, plan.now);
-      plan.add({ do: "prefer", id: child.id, sa: outgoingOf(sa, child) });
-    }
-}
-
-/** Of two that came at once each end may take another for the newer: only who settles takes anything away. */
-function leaveOlder(plan: Plan, memory: Memory, live: readonly IkeSa[]): void {
-  for (const [at, sa] of live.entries())
-    for (const child of sa.children.filter(isUp)) {
-      const older = live.slice(at + 1).map((each) => ({ sa: each, children: childrenOf(each, child.name) }));
-      if (!older.some(({ children }) => children.length > 0) || !isChosen(plan, memory, child)) continue;
-      plan.add({ do: "leave", older: older.flatMap(({ sa, children }) => leaving(sa, children, memory)) });
-    }
-}
-
-/** Whether all that leaves does so by this one. */
-function isChosen(plan: Plan, { preferred }: Memory, child: ChildSa | undefined): boolean {
-  const since = preferred.get(child?.id ?? "");
-  return since !== undefined && plan.isDue(since + leaveMs);
 }
 
 /**
@@ -170,16 +82,6 @@ function retire(plan: Plan, sa: IkeSa, memory: Memory, because: IkeEnd): void {
 function end(plan: Plan, sa: IkeSa, child: ChildSa, memory: Memory, because: ChildEnd): void {
   const leave = leaving(sa, [child], memory);
   plan.add({ do: "end-child", id: child.id, because, child: child.name, leave });
-}
-
-function childrenOf({ children }: IkeSa, name: string): ChildSa[] {
-  return children.filter((child) => isUp(child) && child.name === name);
-}
-
-/** Packets leave by what replaces them before they end, since the peer drops them before we hear that it did. */
-function leaving(sa: IkeSa, children: readonly ChildSa[], { left }: Memory): Outgoing[] {
-  for (const { id } of children) left.add(id);
-  return children.map((child) => outgoingOf(sa, child));
 }
 
 /** Of two that stand for one thing the newest stays. */

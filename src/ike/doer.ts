@@ -1,6 +1,6 @@
-import type { Step } from "./decide.ts";
 import type { Choice, Outgoing } from "./outgoing.ts";
 import type { Memory } from "./peer.ts";
+import type { Step } from "./plan.ts";
 import { Turnstile } from "./turnstile.ts";
 import { ask } from "./vici/commands.ts";
 import type { ViciConnection } from "./vici/connection.ts";

@@ -1,4 +1,4 @@
-import type { Step } from "./decide.ts";
+import type { Step } from "./plan.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
 import { peerOf } from "./tunnel-key.ts";
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { decide, type Step } from "../../src/ike/decide.ts";
+import { decide } from "../../src/ike/decide.ts";
 import { observe } from "../../src/ike/observe.ts";
 import { type Memory, newMemory, type Peer, strayMs } from "../../src/ike/peer.ts";
+import type { Step } from "../../src/ike/plan.ts";
 import type { ChildSa, IkeSa } from "../../src/ike/sa.ts";
 import { defaultTimings as timings } from "../../src/ike/timings.ts";
 import type { TunnelEvent } from "../../src/ike/tunnel-event.ts";
@@ -388,6 +389,15 @@ describe("by what packets leave", () => {
     expect(look(peer(["blue"], [old, fresh], false), higher, 5200).steps).toEqual([]);
     // Should the new one go, there is none.
     expect(look(peer(["blue"], [old]), memory, 1130).steps).toContain("initiate child-blue");
+  });
+
+  test("not by what is stale, though it was rekeyed since and so is younger", () => {
+    const memory = newMemory();
+    const [fresh, old] = [ike([child("blue")]), ike([child("blue", { spiOut: "c0000007" })])];
+    memory.stale.add(old.id);
+    const given = peer(["blue"], [old, fresh]);
+    expect(look(given, memory, 0).preferred).toEqual([fresh.children[0]?.id]);
+    expect(look(given, memory, 100).steps).toEqual(["leave c0000007", `end-child ${old.children[0]?.id} replaced`]);
   });
 
   test("not by what is about to be replaced, of which the kernel's end is no loss", () => {
