@@ -8,6 +8,8 @@ import type { Timings } from "./timings.ts";
 const rekeyMs = 3_000;
 /** Less than the time after which the lower name settles: until then all is to have moved. */
 const moveMs = 500;
+/** When packets have left by what follows for this long, the peer's do as well: its agent goes by a clock of its own. */
+const retireMs = 1_000;
 /** The higher name settles only what the lower has left standing for this many times as long. */
 const higherPatience = 10;
 
@@ -66,7 +68,7 @@ function replaceStale(plan: Plan, peer: Peer, memory: Memory, timings: Timings):
   const fresh = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
   if (memory.revokeSince !== undefined && plan.isDue(memory.revokeSince + timings.revokeMs))
     for (const { id } of stale) plan.add({ do: "end-ike", id, because: "revoked", abrupt: true });
-  else if (peer.wanted.every((name) => isChosen(plan, memory, upOn(fresh, name))))
+  else if (peer.wanted.every((name) => isChosen(plan, memory, upOn(fresh, name), retireMs)))
     for (const sa of stale) retire(plan, sa, memory, "replaced");
 }
 

@@ -34,10 +34,10 @@ export function leaveOlder(plan: Plan, memory: Memory, ranked: readonly IkeSa[])
     }
 }
 
-/** Whether all that leaves does so by this one. */
-export function isChosen(plan: Plan, { preferred }: Memory, child: ChildSa | undefined): boolean {
+/** Whether all that leaves does so by this one, for so long. */
+export function isChosen(plan: Plan, { preferred }: Memory, child: ChildSa | undefined, ms = leaveMs): boolean {
   const since = preferred.get(child?.id ?? "");
-  return since !== undefined && plan.isDue(since + leaveMs);
+  return since !== undefined && plan.isDue(since + ms);
 }
 
 function childrenOf({ children }: IkeSa, name: string): ChildSa[] {
