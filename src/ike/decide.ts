@@ -10,6 +10,8 @@ const rekeyMs = 3_000;
 const moveMs = 500;
 /** When packets have left by what follows for this long, the peer's do as well: its agent goes by a clock of its own. */
 const retireMs = 1_000;
+/** What was to be ended and stands still is asked for again. */
+const askAgainMs = 5_000;
 /** The higher name settles only what the lower has left standing for this many times as long. */
 const higherPatience = 10;
 
@@ -69,21 +71,34 @@ function replaceStale(plan: Plan, peer: Peer, memory: Memory, timings: Timings):
   if (memory.revokeSince !== undefined && plan.isDue(memory.revokeSince + timings.revokeMs))
     for (const { id } of stale) plan.add({ do: "end-ike", id, because: "revoked", abrupt: true });
   else if (peer.wanted.every((name) => isChosen(plan, memory, upOn(fresh, name), retireMs)))
-    for (const sa of stale) retire(plan, sa, memory, "replaced");
+    for (const sa of stale) retire(plan, sa, memory);
 }
 
 /**
  * Its children first: a peer takes away what it sends by before it answers that a child is ended, but only after it has
  * answered that the IKE_SA is, and what it sends between the two would find nobody here.
  */
-function retire(plan: Plan, sa: IkeSa, memory: Memory, because: IkeEnd): void {
-  if (sa.children.length === 0) plan.add({ do: "end-ike", id: sa.id, because, abrupt: false });
+function retire(plan: Plan, sa: IkeSa, memory: Memory): void {
+  if (sa.children.length === 0) endIke(plan, sa, memory, "replaced");
   for (const child of sa.children.filter(isUp)) end(plan, sa, child, memory, "replaced");
 }
 
+function endIke(plan: Plan, { id }: IkeSa, memory: Memory, because: IkeEnd): void {
+  if (isToAsk(plan, memory, `ike ${id}`)) plan.add({ do: "end-ike", id, because, abrupt: false });
+}
+
 function end(plan: Plan, sa: IkeSa, child: ChildSa, memory: Memory, because: ChildEnd): void {
-  const leave = leaving(sa, [child], memory);
-  plan.add({ do: "end-child", id: child.id, because, child: child.name, leave });
+  const { id, name } = child;
+  if (!isToAsk(plan, memory, `child ${id}`)) return;
+  plan.add({ do: "end-child", id, because, child: name, leave: leaving(sa, [child], memory) });
+}
+
+/** charon does one thing at a time for an IKE_SA: what has not begun yet waits there, and looks as before. */
+function isToAsk(plan: Plan, { asked }: Memory, what: string): boolean {
+  const at = asked.get(what);
+  if (at !== undefined && !plan.isDue(at + askAgainMs)) return false;
+  asked.set(what, plan.now);
+  return true;
 }
 
 /** Of two that stand for one thing the newest stays. */
@@ -92,13 +107,14 @@ function settle(plan: Plan, peer: Peer, memory: Memory, timings: Timings): void 
   const [newest, ...older] = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
   const isInUse = () => (newest?.children ?? []).filter(isUp).every((child) => isChosen(plan, memory, child));
   if (isDouble(plan, memory, "", older.length > 0, patience) && isInUse())
-    for (const sa of peer.sas) if (older.some(({ id }) => id === sa.id)) retire(plan, sa, memory, "duplicate");
+    for (const sa of older) endIke(plan, sa, memory, "duplicate");
   const children = peer.sas.find(({ id }) => id === newest?.id)?.children ?? [];
   for (const name of peer.wanted) {
     const standing = children.filter((child) => child.name === name && child.state === "INSTALLED");
     const [first, ...extra] = standing.toSorted((a, b) => Number(b.id) - Number(a.id));
     if (!newest || !isDouble(plan, memory, name, extra.length > 0, patience)) continue;
-    if (isChosen(plan, memory, first)) for (const child of extra) end(plan, newest, child, memory, "duplicate");
+    if (isChosen(plan, memory, first, retireMs))
+      for (const child of extra) end(plan, newest, child, memory, "duplicate");
   }
 }
 

@@ -46,6 +46,8 @@ export interface Memory {
   readonly preferred: Map<string, number>;
   /** CHILD_SAs by which no packets leave any more, since others are in place; they are about to be ended. */
   readonly left: Set<string>;
+  /** What charon was asked to end, as `ike <id>` or `child <id>`, and when. */
+  readonly asked: Map<string, number>;
   /** CHILD_SAs made before their child was told anew: they keep what it was. */
   readonly outdated: Set<string>;
   /** Since when children are not wanted, by name, `""` for the whole peer. */
@@ -77,6 +79,7 @@ export function newMemory(): Memory {
     installed: new Map(),
     preferred: new Map(),
     left: new Set(),
+    asked: new Map(),
     outdated: new Set(),
     strays: new Map(),
     failing: new Map(),

@@ -19,6 +19,8 @@ export function prefer(plan: Plan, memory: Memory, ranked: readonly IkeSa[]): vo
       if (memory.preferred.has(child.id) || upOn(ranked, child.name)?.id !== child.id) continue;
       if (sa.children.some(({ name, state }) => name === child.name && state === "REKEYED")) continue;
       if (!plan.isDue((memory.installed.get(child.id) ?? plan.now) + installMs)) continue;
+      // Of one name the last that was preferred is the one, should another come to be the first again.
+      for (const other of ranked.flatMap((each) => childrenOf(each, child.name))) memory.preferred.delete(other.id);
       memory.preferred.set(child.id, plan.now);
       plan.add({ do: "prefer", id: child.id, sa: outgoingOf(sa, child) });
     }

@@ -126,7 +126,7 @@ export function forgetSas({ memory }: Watched, now: number): string[] {
   for (const child of were) memory.downSince.set(child, now);
   for (const each of [memory.established, memory.up, memory.stale, memory.rekeyed, memory.lost, memory.outdated])
     each.clear();
-  for (const each of [memory.installed, memory.preferred, memory.left]) each.clear();
+  for (const each of [memory.installed, memory.preferred, memory.left, memory.asked]) each.clear();
   for (const each of [memory.doubleSince, memory.strays]) each.clear();
   memory.renewSince = memory.revokeSince = undefined;
   memory.attempt = undefined;

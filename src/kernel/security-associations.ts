@@ -53,8 +53,13 @@ export function choiceByAge(kernel: Kernel, aheadS: number): Choice {
     // What is refused is gone; a kernel that is closed was the agent's, which ends.
     await kernel.batch("host", message, { protocol: "xfrm" }).catch(() => undefined);
   };
+  /** Somebody may set the clock back: what is preferred last goes first all the same, for of equals the newest does. */
+  let last = 0;
   return {
-    prefer: (sa) => tell(setAddTime(sa, Math.floor(Date.now() / 1000) + aheadS)),
+    prefer(sa) {
+      last = Math.max(last, Math.floor(Date.now() / 1000) + aheadS);
+      return tell(setAddTime(sa, last));
+    },
     leave: (sa) => tell(deleteSa(sa)),
   };
 }

@@ -1,15 +1,16 @@
-import type { Policy } from "../../desired/rows.ts";
+import { firstIfId, type Policy } from "../../desired/rows.ts";
 import type { Outgoing } from "../../ike/outgoing.ts";
 import type { Cidr } from "../../model/address.ts";
 import * as c from "./constants.ts";
 import { putPolicy, removePolicy } from "./policy-messages.ts";
 import { MessageWriter } from "./writer.ts";
 
-/** Of addresses that are nobody's (RFC 5737), and of a direction that asks for no SA. */
+/** Of addresses that are nobody's (RFC 5737), a direction that asks for no SA, and a number that no interface has. */
 const passing: Policy = {
   dir: "fwd",
   src: "192.0.2.1/32" as Cidr,
   dst: "192.0.2.2/32" as Cidr,
+  ifId: firstIfId - 1,
   priority: 0,
   mode: "transport",
   reqid: 0,
