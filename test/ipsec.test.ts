@@ -113,6 +113,16 @@ test("charon has the secret before networks are encrypted by it; where it refuse
   expect(asked).toEqual(["load-shared secret", "load-shared secret"]);
 });
 
+test("what charon was told is listed once it was reached, or could not be: it is not taken for missing meanwhile", async () => {
+  const away = await open();
+  expect(await away.tunnels.driver.list("host")).toEqual([]);
+  await fakeCharon();
+  const { tunnels } = await open();
+  expect(tunnels.state().type).toBe("away");
+  expect(await tunnels.driver.list("host")).toEqual([]);
+  expect(tunnels.state().type).toBe("connected");
+});
+
 test("an error of the system leaves them refused, and ends nothing", async () => {
   await mkdir(join(directory, "ike/own.pem"), { recursive: true });
   const ipsec = await open();

@@ -26,8 +26,16 @@ export type Changed = (conn: string, was: Loaded | undefined, now: Loaded | unde
 type Link = Pick<ViciLink, "commands" | "long">;
 type Errand = { index: number; operation: Operation<"tunnel"> };
 
-/** `link` is asked for at each call: it is there before anything is listed or applied. */
-export function tunnelDriver(link: () => Link, composer: Composer, changed: Changed): TunnelDriver {
+/**
+ * `link` is asked for at each call: it is there before anything is listed or applied. Nothing is listed before `tried`, the
+ * end of the first try to reach charon: what it was told by an agent before would be taken for missing, and told again.
+ */
+export function tunnelDriver(
+  link: () => Link,
+  tried: Promise<void>,
+  composer: Composer,
+  changed: Changed,
+): TunnelDriver {
   const notices = new Subject<Notice>();
   const loaded = new Map<string, Loaded>();
   /** Counts what was told, so that a list that began before it is not taken for what is there after it. */
@@ -44,6 +52,7 @@ export function tunnelDriver(link: () => Link, composer: Composer, changed: Chan
       notices$: notices.asObservable(),
       async list(scope) {
         if (scope !== "host") return [];
+        await tried;
         try {
           await look(link());
         } catch (error) {

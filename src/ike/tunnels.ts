@@ -70,8 +70,10 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
   let charon: CharonState = { type: "away", since: Date.now(), why: "not looked for yet" };
   let awaySince: number | undefined;
 
+  const first = Promise.withResolvers<void>();
   const { driver, loaded, opened } = tunnelDriver(
     () => link,
+    first.promise,
     composer,
     (...change) => supervisor.changed(...change),
   );
@@ -96,8 +98,10 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
       events.next({ type: "charon-back", version, awayMs: awaySince === undefined ? 0 : Date.now() - awaySince });
       awaySince = undefined;
       supervisor.opened(isSection(uptime) ? (text(uptime, "since") ?? "") : "");
+      first.resolve();
     },
     lost({ message: why }) {
+      first.resolve();
       supervisor.closed();
       awaySince ??= Date.now();
       charon = { type: "away", since: awaySince, why };
@@ -116,6 +120,7 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
       if (charon.type === "connected") await loadCredentials(link.commands(), await options.credentials());
     },
     async stop() {
+      first.resolve();
       link.stop();
       supervisor.closed();
       events.complete();
