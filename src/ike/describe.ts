@@ -15,14 +15,14 @@ export function describeConnection(
   context: { host: string; now: number; timings: Timings },
 ): TunnelState[] {
   const peer: Peer = { conn, isLower: context.host < peerOf(conn), wanted: [...children.keys()], sas };
+  const live = liveOf(peer, watched.memory);
   return [...children].map(([child, { label }]) => {
     const place: TunnelPlace = { peer: peerOf(conn), child, label };
-    return up(place, peer, watched) ?? pending(place, peer, watched, context);
+    return up(place, live) ?? pending(place, peer, watched, context);
   });
 }
 
-function up(place: TunnelPlace, peer: Peer, { memory }: Watched): TunnelState | undefined {
-  const live = liveOf(peer, memory);
+function up(place: TunnelPlace, live: readonly IkeSa[]): TunnelState | undefined {
   const child = upOn(live, place.child);
   const sa = live.find(({ children }) => child && children.includes(child));
   if (!child || !sa) return undefined;

@@ -106,8 +106,10 @@ function forgetGone({ sas, wanted }: Peer, memory: Memory): void {
   for (const id of memory.lost.keys()) if (!children.has(id)) memory.lost.delete(id);
   for (const known of [memory.rekeyed, memory.outdated, memory.installed, memory.preferred, memory.left])
     for (const id of known.keys()) if (!children.has(id)) known.delete(id);
-  const there = new Set([...[...ids].map((id) => `ike ${id}`), ...[...children].map((id) => `child ${id}`)]);
-  for (const what of memory.asked.keys()) if (!there.has(what)) memory.asked.delete(what);
+  for (const what of memory.asked.keys()) {
+    const [kind, id = ""] = what.split(" ");
+    if (!(kind === "ike" ? ids : children).has(id)) memory.asked.delete(what);
+  }
   for (const map of [memory.up, memory.downSince, memory.failing])
     for (const child of map.keys()) if (child !== "" && !wanted.includes(child)) map.delete(child);
 }

@@ -21,8 +21,18 @@ export interface IkeSa {
   children: readonly ChildSa[];
 }
 
-/** A CHILD_SA: two SAs of the kernel. */
-export interface ChildSa {
+/** The kernel's two SAs of a CHILD_SA: their numbers, in hex, and what passed since the last rekeying. */
+export interface SaPair {
+  spiIn: string;
+  spiOut: string;
+  bytesIn: number;
+  bytesOut: number;
+  packetsIn: number;
+  packetsOut: number;
+}
+
+/** A CHILD_SA. */
+export interface ChildSa extends SaPair {
   id: string;
   name: string;
   label: string;
@@ -31,12 +41,6 @@ export interface ChildSa {
   mode: "tunnel" | "transport";
   encap: boolean;
   cipher: string;
-  spiIn: string;
-  spiOut: string;
-  bytesIn: number;
-  bytesOut: number;
-  packetsIn: number;
-  packetsOut: number;
   installedS: number;
   rekeyInS?: number;
 }

@@ -1,3 +1,5 @@
+import type { SaPair } from "./sa.ts";
+
 /** One child of one peer as `skein tunnels` shows it. Times are seconds, sizes octets. */
 export type TunnelState = TunnelPlace & (TunnelUp | TunnelConnecting | TunnelDown | TunnelUnknown);
 
@@ -9,7 +11,7 @@ export interface TunnelPlace {
   label: string;
 }
 
-export interface TunnelUp {
+export interface TunnelUp extends SaPair {
   state: "up";
   mode: "tunnel" | "transport";
   /** Of ESP, with its key size: `AES_GCM_16-128`, `AES_CBC-128/HMAC_SHA2_256_128`. */
@@ -29,12 +31,6 @@ export interface TunnelUp {
   /** The same of the IKE_SA. */
   ikeSince: number;
   ikeRekeyIn?: number;
-  spiIn: string;
-  spiOut: string;
-  bytesIn: number;
-  bytesOut: number;
-  packetsIn: number;
-  packetsOut: number;
 }
 
 export interface TunnelConnecting {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonIn } from "./daemon.ts";
 import type { HostPlace } from "./host.ts";
@@ -43,15 +43,12 @@ export async function agentOn({ host, etcd, directory, args }: AgentPlace): Prom
     title: `the agent of ${host.name}`,
     command: [...program("bin"), "agent", ...where, ...files, ...args],
     log,
+    socket,
   });
   return {
     socket,
     pid: daemon.pid,
-    async start() {
-      if (daemon.pid() !== undefined) return;
-      await rm(socket, { force: true }); // left by kill
-      await daemon.start();
-    },
+    start: daemon.start,
     ready: () =>
       daemon.whileRunning(async (signal) => {
         // It answers when it is ready, or after the time it was given.

@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonIn } from "./daemon.ts";
 import type { HostPlace } from "./host.ts";
@@ -52,13 +52,13 @@ export async function charonOn({ host, directory, settings = [] }: CharonPlace):
     title: `charon of ${host.name}`,
     command: ["env", `STRONGSWAN_CONF=${conf}`, program],
     log,
+    socket,
   });
   return {
     socket,
     pid: daemon.pid,
     async start() {
       if (daemon.pid() !== undefined) return;
-      await rm(socket, { force: true }); // left by kill
       await daemon.start();
       await daemon.whileRunning((signal) => connects(socket, signal));
     },

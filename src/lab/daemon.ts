@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, rm } from "node:fs/promises";
 import { LabError } from "./error.ts";
 import type { Place } from "./place.ts";
 import { isStopped } from "./process-stat.ts";
@@ -31,6 +31,8 @@ export interface DaemonOptions {
   /** File that its output is added to: a pipe would break with the process that reads it. */
   log: string;
   cwd?: string;
+  /** File that it makes, and leaves behind when it is killed: what is there before a start is removed, so that it means this one. */
+  socket?: string;
 }
 
 interface Running {
@@ -58,6 +60,7 @@ export function daemonIn(place: Place, options: DaemonOptions): Daemon {
     pid: () => running?.pid,
     async start() {
       if (running !== undefined) return;
+      if (options.socket !== undefined) await rm(options.socket, { force: true });
       const started = await launch(place, options);
       running = started;
       started.ended.then(() => {

@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { daemonIn } from "./daemon.ts";
 import type { Place } from "./place.ts";
@@ -32,6 +32,7 @@ export function etcdOn(wire: Place, endpoint: string, directory: string): Etcd {
     command: ["etcd", ...store, ...listen, "--log-level", "error"],
     log: join(directory, "log"),
     cwd: directory,
+    socket,
   });
   return {
     endpoint,
@@ -39,7 +40,6 @@ export function etcdOn(wire: Place, endpoint: string, directory: string): Etcd {
     async start() {
       if (daemon.pid() !== undefined) return;
       await mkdir(directory, { recursive: true });
-      await rm(socket, { force: true }); // left by kill
       await daemon.start();
       // It listens before it can serve, and answers once it can.
       await daemon.whileRunning((signal) => answer(socket, "/health", signal));

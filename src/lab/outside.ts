@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Ip, ip } from "../model/address.ts";
 import { daemonIn } from "./daemon.ts";
@@ -25,12 +24,12 @@ export async function openOutside(place: Place, directory: string): Promise<Outs
     title: "the web server outside",
     command: [...program("lab/echo"), somewhere, "80", socket],
     log: join(directory, "echo.log"),
+    socket,
   });
   return {
     ...place,
     address: somewhere,
     async serve() {
-      if (daemon.pid() === undefined) await rm(socket, { force: true }); // left by kill; one that serves made its own
       await daemon.start();
       await daemon.whileRunning((signal) => appears(socket, signal));
       return `http://${somewhere}/`;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Client } from "../../src/store/client.ts";
-import { msBetween } from "./figure.ts";
+import { type Figure, msBetween, rounded, spread } from "./figure.ts";
 import type { Witness } from "./witness/witness.ts";
 import { containerWrite, hostWrite, memberWrites, type Peer, peerAt, strayAt, transact } from "./world.ts";
 
@@ -72,4 +72,33 @@ export async function inTurn(
     }
   }
   return samples;
+}
+
+/** Instances of a change that are made: the first meet code that has never run; an agent has seen some by the time it matters. */
+export interface Instances {
+  from: number;
+  warmUp: number;
+  samples: number;
+}
+
+/** An agent against the floor, in turn: what one change takes it, and the same that is asked of each. */
+export async function againstFloor(
+  witness: Witness,
+  [agent, floor]: readonly [Subject, Subject],
+  change: Change,
+  { from, warmUp, samples }: Instances,
+  what: string,
+): Promise<Figure> {
+  await inTurn(witness, [agent, floor], change, from, warmUp);
+  const [ours = [], least = []] = await inTurn(witness, [agent, floor], change, from + warmUp, samples);
+  const [figure, bottom] = [spread(ours), spread(least)];
+  return {
+    what,
+    value: figure.p50,
+    unit: "ms",
+    floor: bottom.p50,
+    reach: "<= 2.0 ms and <= 1.5 x floor",
+    holds: figure.p50 <= 2 && figure.p50 <= 1.5 * bottom.p50,
+    note: `p99 ${rounded(figure.p99)} ms, floor's p99 ${rounded(bottom.p99)} ms, ${figure.count} puts each, in turn`,
+  };
 }

@@ -1,10 +1,9 @@
-import { type Change, container, inTurn, peer, type Subject } from "./change.ts";
-import { type Figure, type Row, rounded, spread } from "./figure.ts";
+import { againstFloor, container, peer, type Subject } from "./change.ts";
+import type { Figure, Row } from "./figure.ts";
 import { layFloor } from "./floor/floor.ts";
 import { converge, install, namespacesOf, onStage, type Stage } from "./stage.ts";
 
 const samples = 250;
-/** The first put meets code that has never run; an agent has seen some by the time it matters. */
 const warmUp = 30;
 /** Instances of a change are numbered past the hosts that the world has already. */
 const from = 2_000;
@@ -26,22 +25,10 @@ async function measure(stage: Stage): Promise<Figure[]> {
   const agent: Subject = { client: installation.client, own: "h1", inside: "h1-blue" };
   const bottom: Subject = { client: etcd.client("/floor/"), own: "h2", inside: "h2-blue" };
   const figures: Figure[] = [];
-  for (const change of [container, peer]) figures.push(await figure(stage, change, agent, bottom));
+  for (const change of [container, peer]) {
+    const what = `one change, ${change.name}: put until the last row is in the kernel, p50`;
+    figures.push(await againstFloor(witness, [agent, bottom], change, { from, warmUp, samples }, what));
+  }
   floor.end();
   return figures;
-}
-
-async function figure({ witness }: Stage, change: Change, agent: Subject, bottom: Subject): Promise<Figure> {
-  await inTurn(witness, [agent, bottom], change, from, warmUp);
-  const [ours = [], least = []] = await inTurn(witness, [agent, bottom], change, from + warmUp, samples);
-  const [figure, floor] = [spread(ours), spread(least)];
-  return {
-    what: `one change, ${change.name}: put until the last row is in the kernel, p50`,
-    value: figure.p50,
-    unit: "ms",
-    floor: floor.p50,
-    reach: "<= 2.0 ms and <= 1.5 x floor",
-    holds: figure.p50 <= 2 && figure.p50 <= 1.5 * floor.p50,
-    note: `p99 ${rounded(figure.p99)} ms, floor's p99 ${rounded(floor.p99)} ms, ${figure.count} puts each, in turn`,
-  };
 }

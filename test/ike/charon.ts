@@ -1,9 +1,9 @@
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openConnection, type ViciConnection } from "../../src/ike/vici/connection.ts";
 import { type Daemon, daemonIn } from "../../src/lab/daemon.ts";
 import type { Host } from "../../src/lab/host.ts";
 import type { Lab } from "../../src/lab/lab.ts";
+import { connects } from "../../src/lab/socket.ts";
 
 /**
  * charon on a host of a lab, with ESP in user space (kernel-libipsec), so that no kernel needs any: tunnel mode in UDP
@@ -28,6 +28,7 @@ export async function charonOn(lab: Lab, host: Host): Promise<Charon> {
     title: `charon of ${host.name}`,
     command: ["env", `STRONGSWAN_CONF=${conf}`, "charon-systemd"],
     log: join(directory, "output"),
+    socket,
   });
   return {
     ...daemon,
@@ -35,20 +36,10 @@ export async function charonOn(lab: Lab, host: Host): Promise<Charon> {
     log,
     async start() {
       if (daemon.pid() !== undefined) return;
-      await rm(socket, { force: true });
       await daemon.start();
-      await daemon.whileRunning(async (signal) => (await answering(socket, signal)).close());
+      await daemon.whileRunning((signal) => connects(socket, signal));
     },
   };
-}
-
-async function answering(socket: string, signal: AbortSignal): Promise<ViciConnection> {
-  for (;;) {
-    const connection = await openConnection(socket).catch(() => undefined);
-    if (connection) return connection;
-    signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 function settings(socket: string, log: string): string {

@@ -1,5 +1,5 @@
 import type { Write } from "../../../src/store/transaction.ts";
-import { type Change, inTurn, type Subject } from "../change.ts";
+import { againstFloor, type Change, type Subject } from "../change.ts";
 import { type Figure, msBetween, type Row, rounded, spread } from "../figure.ts";
 import { startProgram } from "../floor/floor.ts";
 import { namespacesOf, onStage, type Stage } from "../stage.ts";
@@ -90,17 +90,7 @@ const join: Change = {
   rows: ({ own }, n) => policyRows(own, peerAt(n)),
 };
 
-async function oneMore({ witness }: Stage, agent: Subject, bottom: Subject): Promise<Figure> {
-  await inTurn(witness, [agent, bottom], join, hosts, warmUp);
-  const [ours = [], least = []] = await inTurn(witness, [agent, bottom], join, hosts + warmUp, samples);
-  const [figure, floor] = [spread(ours), spread(least)];
-  return {
-    what: "one host more in an encrypted network of 1,000: put until its policies are in the kernel, p50",
-    value: figure.p50,
-    unit: "ms",
-    floor: floor.p50,
-    reach: "<= 2.0 ms and <= 1.5 x floor",
-    holds: figure.p50 <= 2 && figure.p50 <= 1.5 * floor.p50,
-    note: `p99 ${rounded(figure.p99)} ms, floor's p99 ${rounded(floor.p99)} ms, ${figure.count} puts each, in turn`,
-  };
+function oneMore({ witness }: Stage, agent: Subject, floor: Subject): Promise<Figure> {
+  const what = "one host more in an encrypted network of 1,000: put until its policies are in the kernel, p50";
+  return againstFloor(witness, [agent, floor], join, { from: hosts, warmUp, samples }, what);
 }
