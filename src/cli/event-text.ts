@@ -60,14 +60,15 @@ const say: Say = {
   "tunnel-up": ({ peer, child, cipher, ms }) => ["+", `${child} to ${peer}: up in ${duration(ms)}, ${cipher}`, "green"],
   "tunnel-down": ({ peer, child, why }) => ["-", `${child} to ${peer}: down: ${why}`, "red"],
   "tunnel-rekeyed": ({ peer, child, cipher }) => ["~", `${child} to ${peer}: rekeyed, ${cipher}`, "dim"],
+  "tunnel-rekey-failed": ({ peer, child, why }) => ["!", `${child} to ${peer}: no new keys: ${why}`, "yellow"],
   "tunnel-retrying": ({ peer, child, attempt, nextMs, why }) => [
     "!",
     `${child} to ${peer}: ${why} (attempt ${attempt}, next in ${duration(nextMs)})`,
     "red",
   ],
-  "tunnel-duplicate": ({ peer, child, ended }) => [
+  "tunnel-duplicate": ({ peer, ended }) => [
     " ",
-    `${child ?? "IKE"} to ${peer}: stood more than once, ${counted(ended, "older one")} ended`,
+    `IKE to ${peer}: stood more than once, ${counted(ended, "older one")} ended`,
   ],
   "tunnel-lost": ({ peer, child }) => ["?", `${child} to ${peer}: its SAs are gone from the kernel`, "yellow"],
   "charon-away": ({ why }) => ["!", `charon does not answer: ${why}; tunnels stay as they are`, "red"],

@@ -14,6 +14,7 @@ import type { Message } from "./vici/message.ts";
 export interface Told {
   connection: Connection;
   children: ReadonlyMap<string, Child>;
+  toldAt?: number;
   revokedAt?: number;
 }
 
@@ -29,12 +30,25 @@ export interface Composer {
 /** IKE proposals, the best first: AEAD with X25519, or what every implementation has. */
 const ikeProposals = ["aes128gcm16-prfsha256-x25519", "aes256gcm16-prfsha384-x25519", "aes128-sha256-x25519"];
 
+/**
+ * A child of which there is to be another CHILD_SA beside the one that stands. charon makes none where it has one of the
+ * same child already; it takes this for another one, since what it has no use for differs.
+ */
+export interface Anew {
+  child: string;
+  /** Digits, never the same twice. */
+  mark: string;
+}
+
 /** The one section of load-conn. */
-export function compose({ connection, children, revokedAt }: Told, composer: Composer): Message {
+export function compose({ connection, children, toldAt, revokedAt }: Told, composer: Composer, anew?: Anew): Message {
   const { host, local, remote, encap, auth } = connection;
   const { ikeRekeyS, dpdDelayS } = composer.timings;
-  const groups = [...carry(connection), ...(revokedAt === undefined ? [] : [`${revoked}${revokedAt}`])];
-  const sections = [...children].map(([name, child]) => [name, composeChild(child, name, composer)] as const);
+  const groups = [...carry(connection), ...carryTime("told", toldAt), ...carryTime("revoked", revokedAt)];
+  const sections = [...children].map(
+    ([name, child]) =>
+      [name, composeChild(child, name, composer, name === anew?.child ? `.${anew.mark}` : "")] as const,
+  );
   const mine = auth.type === "pubkey" ? { auth: "pubkey", pubkeys: [spkiOf(auth.own)] } : { auth: "psk" };
   const theirs = auth.type === "pubkey" ? { auth: "pubkey", pubkeys: auth.peer.map(spkiOf) } : { auth: "psk" };
   return {
@@ -58,7 +72,7 @@ export function compose({ connection, children, revokedAt }: Told, composer: Com
   };
 }
 
-function composeChild(child: Child, name: string, composer: Composer): Message {
+function composeChild(child: Child, name: string, composer: Composer, mark: string): Message {
   const { mode, selector, label, reqid, ifId, proposals } = child;
   const section: Message = {
     mode,
@@ -75,7 +89,7 @@ function composeChild(child: Child, name: string, composer: Composer): Message {
     start_action: "none",
     close_action: "none",
     dpd_action: "clear",
-    interface: textOf(child),
+    interface: `${textOf(child)}${mark}`,
   };
   return composer.shape?.(section, name) ?? section;
 }
@@ -96,8 +110,6 @@ const composeVersion = 1;
 /** charon prints a name with 511 characters at most. */
 const longestPiece = 400;
 
-const revoked = "revoked.";
-
 /** In pieces, numbered: nothing says that groups are listed in the order they were given. */
 function carry(connection: Connection): string[] {
   const whole = textOf(connection);
@@ -105,10 +117,19 @@ function carry(connection: Connection): string[] {
   return Array.from({ length: count }, (_, at) => `${at}.${whole.slice(at * longestPiece, (at + 1) * longestPiece)}`);
 }
 
-/** When a key was last taken from the peer. */
-export function carriedRevocation(groups: readonly string[]): number | undefined {
-  const at = groups.find((group) => /^revoked\.\d+$/.test(group))?.slice(revoked.length);
-  return at === undefined ? undefined : Number(at);
+/**
+ * When the connection was told, and when a key was last taken from the peer. Without the first, charon would take an IKE_SA
+ * for one of the connection that was told, changed, and told again, and go by what that one was told at first.
+ */
+type Time = "told" | "revoked";
+
+function carryTime(of: Time, at: number | undefined): string[] {
+  return at === undefined ? [] : [`${of}.${at}`];
+}
+
+export function carriedTime(groups: readonly string[], of: Time): number | undefined {
+  const found = groups.find((group) => group.startsWith(`${of}.`))?.slice(of.length + 1);
+  return found !== undefined && /^\d+$/.test(found) ? Number(found) : undefined;
 }
 
 /** What `carry` was given; undefined where it is none of ours. */
@@ -120,7 +141,7 @@ export function carried(groups: readonly string[]): Connection | undefined {
 }
 
 export function carriedChild(text: string): Child | undefined {
-  const value = rowValue(text);
+  const value = rowValue(text.replace(/\.\d+$/, ""));
   return value?.type === "child" ? value : undefined;
 }
 

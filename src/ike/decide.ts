@@ -1,20 +1,21 @@
+import { endLeft } from "./ending.ts";
 import { isConnecting, isUnderway, liveOf, type Memory, type Peer, strayMs, targetOf, upOn } from "./peer.ts";
-import { type ChildEnd, type Decision, type IkeEnd, Plan, type Step } from "./plan.ts";
-import { isChosen, leaveOlder, leaving, prefer } from "./preference.ts";
-import { type ChildSa, type IkeSa, isLive, isUp } from "./sa.ts";
+import { type Decision, Plan, type Step } from "./plan.ts";
+import { leaveOlder, prefer } from "./preference.ts";
+import { renew } from "./rekeying.ts";
+import { type IkeSa, isUp } from "./sa.ts";
+import { replaceStale, settle } from "./settle.ts";
 import type { Timings } from "./timings.ts";
 
 /** A child that the kernel lost is rekeyed; where that has led nowhere after this, it is ended. */
 const rekeyMs = 3_000;
+/**
+ * charon tells ages in whole seconds: what comes after a key was taken is made so much later that an agent that starts can
+ * tell it from what was before.
+ */
+const apartMs = 2_500;
 /** Less than the time after which the lower name settles: until then all is to have moved. */
 const moveMs = 500;
-/** When packets have left by what follows for this long, the peer's do as well: its agent goes by a clock of its own. */
-const retireMs = 1_000;
-/** What was to be ended and stands still is asked for again. */
-const askAgainMs = 5_000;
-/** The higher name settles only what the lower has left standing for this many times as long. */
-const higherPatience = 10;
-
 /**
  * What is to be done so that each wanted child is up once. Of what is there now only: whatever way led there, the same is
  * done. One child of a peer is begun at a time, so that none is begun twice.
@@ -31,12 +32,13 @@ export function decide(peer: Peer, memory: Memory, now: number, timings: Timings
   for (const { id } of late) plan.add({ do: "end-ike", id, because: "late", abrupt: true });
   // A stale one that was rekeyed is younger than what is to follow it, and comes after it all the same.
   const ranked = live.toSorted((a, b) => Number(memory.stale.has(a.id)) - Number(memory.stale.has(b.id)));
-  prefer(plan, memory, ranked);
+  prefer(plan, peer, memory, ranked, timings);
   if (peer.isLower) leaveOlder(plan, memory, ranked);
   replaceStale(plan, peer, memory, timings);
   settle(plan, peer, memory, timings);
+  endLeft(plan, peer, memory, live);
   mendLost(plan, peer, memory);
-  begin(plan, peer, memory, live, timings);
+  if (!begin(plan, peer, memory, live, timings)) renew(plan, peer, memory, live, timings);
   return plan.decision();
 }
 
@@ -60,75 +62,6 @@ function isStray(plan: Plan, { strays }: Memory, name: string): boolean {
   return plan.isDue(since + strayMs);
 }
 
-/**
- * Stale IKE_SAs go once everything is in place beside them: make before break. One that may not stay, since it was made by
- * a key that is the peer's no more, is not let stay because nothing follows, nor because the peer is slow to let it go.
- */
-function replaceStale(plan: Plan, peer: Peer, memory: Memory, timings: Timings): void {
-  const stale = peer.sas.filter((sa) => isLive(sa) && memory.stale.has(sa.id));
-  if (stale.length === 0) return;
-  const fresh = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
-  if (memory.revokeSince !== undefined && plan.isDue(memory.revokeSince + timings.revokeMs))
-    for (const { id } of stale) plan.add({ do: "end-ike", id, because: "revoked", abrupt: true });
-  else if (peer.wanted.every((name) => isChosen(plan, memory, upOn(fresh, name), retireMs)))
-    for (const sa of stale) retire(plan, sa, memory);
-}
-
-/**
- * Its children first: a peer takes away what it sends by before it answers that a child is ended, but only after it has
- * answered that the IKE_SA is, and what it sends between the two would find nobody here.
- */
-function retire(plan: Plan, sa: IkeSa, memory: Memory): void {
-  if (sa.children.length === 0) endIke(plan, sa, memory, "replaced");
-  for (const child of sa.children.filter(isUp)) end(plan, sa, child, memory, "replaced");
-}
-
-function endIke(plan: Plan, { id }: IkeSa, memory: Memory, because: IkeEnd): void {
-  if (isToAsk(plan, memory, `ike ${id}`)) plan.add({ do: "end-ike", id, because, abrupt: false });
-}
-
-function end(plan: Plan, sa: IkeSa, child: ChildSa, memory: Memory, because: ChildEnd): void {
-  const { id, name } = child;
-  if (!isToAsk(plan, memory, `child ${id}`)) return;
-  plan.add({ do: "end-child", id, because, child: name, leave: leaving(sa, [child], memory) });
-}
-
-/** charon does one thing at a time for an IKE_SA: what has not begun yet waits there, and looks as before. */
-function isToAsk(plan: Plan, { asked }: Memory, what: string): boolean {
-  const at = asked.get(what);
-  if (at !== undefined && !plan.isDue(at + askAgainMs)) return false;
-  asked.set(what, plan.now);
-  return true;
-}
-
-/** Of two that stand for one thing the newest stays. */
-function settle(plan: Plan, peer: Peer, memory: Memory, timings: Timings): void {
-  const patience = timings.duplicateMs * (peer.isLower ? 1 : higherPatience);
-  const [newest, ...older] = liveOf(peer, memory).filter(({ id }) => !memory.stale.has(id));
-  const isInUse = () => (newest?.children ?? []).filter(isUp).every((child) => isChosen(plan, memory, child));
-  if (isDouble(plan, memory, "", older.length > 0, patience) && isInUse())
-    for (const sa of older) endIke(plan, sa, memory, "duplicate");
-  const children = peer.sas.find(({ id }) => id === newest?.id)?.children ?? [];
-  for (const name of peer.wanted) {
-    const standing = children.filter((child) => child.name === name && child.state === "INSTALLED");
-    const [first, ...extra] = standing.toSorted((a, b) => Number(b.id) - Number(a.id));
-    if (!newest || !isDouble(plan, memory, name, extra.length > 0, patience)) continue;
-    if (isChosen(plan, memory, first, retireMs))
-      for (const child of extra) end(plan, newest, child, memory, "duplicate");
-  }
-}
-
-/** Whether there have been two for long enough: a rekeying has two for a moment, and a peer's own settling is awaited. */
-function isDouble(plan: Plan, memory: Memory, what: string, isNow: boolean, patience: number): boolean {
-  if (!isNow) {
-    memory.doubleSince.delete(what);
-    return false;
-  }
-  const since = memory.doubleSince.get(what) ?? plan.now;
-  memory.doubleSince.set(what, since);
-  return plan.isDue(since + patience);
-}
-
 function mendLost(plan: Plan, peer: Peer, memory: Memory): void {
   for (const sa of liveOf(peer, memory))
     for (const child of sa.children) {
@@ -143,11 +76,13 @@ function mendLost(plan: Plan, peer: Peer, memory: Memory): void {
     }
 }
 
-/** One child, if its time has come: the one that has failed least. */
-function begin(plan: Plan, peer: Peer, memory: Memory, live: readonly IkeSa[], timings: Timings): void {
-  if (memory.attempt !== undefined || isUnderway(peer)) {
+/** One child, if its time has come: the one that has failed least. Answers whether something is under way. */
+function begin(plan: Plan, peer: Peer, memory: Memory, live: readonly IkeSa[], timings: Timings): boolean {
+  // What stands can wait: what was to follow it, and has not begun, gives way to what is missing.
+  const isWaiting = memory.attempt?.instead !== undefined && memory.attempt.at === undefined;
+  if ((memory.attempt !== undefined && !isWaiting) || isUnderway(peer)) {
     if (memory.attempt?.at !== undefined) plan.isDue(memory.attempt.at + timings.attemptMs);
-    return;
+    return true;
   }
   const target = targetOf(peer, memory);
   const missing = peer.wanted.filter((child) => !upOn(target, child));
@@ -155,6 +90,7 @@ function begin(plan: Plan, peer: Peer, memory: Memory, live: readonly IkeSa[], t
   const failures = (child: string) => memory.failing.get(child)?.attempt ?? 0;
   const [child] = due.toSorted((a, b) => failures(a) - failures(b));
   if (child !== undefined) plan.add({ do: "initiate", child });
+  return child !== undefined || isWaiting;
 }
 
 function beginAt(
@@ -165,12 +101,17 @@ function beginAt(
   target: readonly IkeSa[],
   timings: Timings,
 ): number {
-  const patient = Math.max(memory.failing.get("")?.nextAt ?? 0, memory.failing.get(child)?.nextAt ?? 0);
+  const failing = Math.max(memory.failing.get("")?.nextAt ?? 0, memory.failing.get(child)?.nextAt ?? 0);
+  const isUpYet = upOn(live, child) !== undefined;
+  const patient = Math.max(failing, isUpYet && memory.revokeSince !== undefined ? memory.revokeSince + apartMs : 0);
   if (peer.isLower) return patient;
-  // What only moves to a new IKE_SA that is there already waits for a moment: if the lower name has not done it by then, it
-  // knows of no reason to.
+  // What only moves to a new IKE_SA that is there already waits for a moment after what has moved: if the lower name has not
+  // gone on by then, it knows of no reason to.
   const [fresh] = target;
-  if (fresh && upOn(live, child)) return Math.max(patient, (memory.established.get(fresh.id) ?? 0) + moveMs);
+  if (fresh && isUpYet) {
+    const moves = fresh.children.map(({ id }) => memory.installed.get(id) ?? 0);
+    return Math.max(patient, Math.max(memory.established.get(fresh.id) ?? 0, ...moves) + moveMs);
+  }
   const since = memory.downSince.get(child) ?? memory.renewSince ?? 0;
   return Math.max(patient, since + timings.graceMs);
 }

@@ -1,5 +1,6 @@
 import type { Loaded } from "./loaded.ts";
 import { isUnderway, liveOf, type Peer, upOn } from "./peer.ts";
+import { renewedInS } from "./rekeying.ts";
 import type { IkeSa } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 import { peerOf } from "./tunnel-key.ts";
@@ -18,11 +19,11 @@ export function describeConnection(
   const live = liveOf(peer, watched.memory);
   return [...children].map(([child, { label }]) => {
     const place: TunnelPlace = { peer: peerOf(conn), child, label };
-    return up(place, live) ?? pending(place, peer, watched, context);
+    return up(place, live, context.timings) ?? pending(place, peer, watched, context);
   });
 }
 
-function up(place: TunnelPlace, live: readonly IkeSa[]): TunnelState | undefined {
+function up(place: TunnelPlace, live: readonly IkeSa[], timings: Timings): TunnelState | undefined {
   const child = upOn(live, place.child);
   const sa = live.find(({ children }) => child && children.includes(child));
   if (!child || !sa) return undefined;
@@ -38,7 +39,7 @@ function up(place: TunnelPlace, live: readonly IkeSa[]): TunnelState | undefined
     remote: sa.remote,
     initiator: sa.initiator,
     since: installedS,
-    ...(rekeyInS !== undefined && { rekeyIn: rekeyInS }),
+    ...(rekeyInS !== undefined && { rekeyIn: Math.max(0, renewedInS(rekeyInS, timings)) }),
     ikeSince: sa.establishedS,
     ...(sa.rekeyInS !== undefined && { ikeRekeyIn: sa.rekeyInS }),
     spiIn,

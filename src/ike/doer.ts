@@ -1,3 +1,4 @@
+import type { TunnelDriver } from "./driver.ts";
 import type { Choice, Outgoing } from "./outgoing.ts";
 import type { Memory } from "./peer.ts";
 import type { Step } from "./plan.ts";
@@ -11,10 +12,14 @@ import { hearLine, type Watched } from "./watched.ts";
 /** What charon is told; the kernel is told the rest. */
 type Told = Exclude<Step, { do: "prefer" | "leave" }>;
 
+/** Telling charon of connections is the driver's. */
+export type Retelling = Pick<TunnelDriver, "anew" | "retell">;
+
 /** Does what was decided. It waits for charon's answer to be told, never for a peer. */
 export class Doer {
   readonly #link: () => Pick<ViciLink, "commands" | "long">;
   readonly #choice: Choice | undefined;
+  readonly #driver: Retelling;
   readonly #wake: (watched: Watched) => void;
   readonly #initiations = new Turnstile();
 
@@ -25,10 +30,12 @@ export class Doer {
   constructor(
     link: () => Pick<ViciLink, "commands" | "long">,
     choice: Choice | undefined,
+    driver: Retelling,
     wake: (watched: Watched) => void,
   ) {
     this.#link = link;
     this.#choice = choice;
+    this.#driver = driver;
     this.#wake = wake;
   }
 
@@ -54,19 +61,23 @@ export class Doer {
 
   #initiate(watched: Watched, step: Step & { do: "initiate" }): void {
     const { memory } = watched;
-    const attempt: Memory["attempt"] = { child: step.child };
+    const { child, instead } = step;
+    const attempt: NonNullable<Memory["attempt"]> = { child, ...(instead !== undefined && { instead }) };
     memory.attempt = attempt;
-    const failures = Math.max(memory.failing.get("")?.attempt ?? 0, memory.failing.get(step.child)?.attempt ?? 0);
-    this.#initiations.pass(failures, async () => {
+    const failures = Math.max(memory.failing.get("")?.attempt ?? 0, memory.failing.get(child)?.attempt ?? 0);
+    // What stands can wait for what does not.
+    this.#initiations.pass(instead === undefined ? failures : Number.POSITIVE_INFINITY, async () => {
       // Of a charon that was.
       if (memory.attempt !== attempt) return;
       attempt.at = performance.now();
+      attempt.known = new Set(watched.sas.flatMap(({ children }) => children.map(({ id }) => id)));
       try {
         await this.#tell(watched, step, this.#link().long());
       } catch (error) {
         if (!(error instanceof ViciError)) throw error;
         memory.attempt = undefined;
       }
+      attempt.answeredAt = performance.now();
       this.#wake(watched);
     });
   }
@@ -74,7 +85,9 @@ export class Doer {
   /** A refusal is one of charon's words. */
   async #tell(watched: Watched, step: Told, connection: ViciConnection): Promise<void> {
     try {
-      await tell(connection, watched.conn, step);
+      if (step.do === "initiate" && step.instead !== undefined) await this.#driver.anew(watched.conn, step.child);
+      if (step.do === "retell") await this.#driver.retell(watched.conn);
+      else await tell(connection, watched.conn, step);
     } catch (error) {
       if (!(error instanceof ViciError && error.code === "REFUSED")) throw error;
       hearLine(watched, error.message, performance.now());
@@ -83,7 +96,7 @@ export class Doer {
 }
 
 /** Without waiting until it is done. */
-async function tell(connection: ViciConnection, conn: string, step: Told): Promise<void> {
+async function tell(connection: ViciConnection, conn: string, step: Exclude<Told, { do: "retell" }>): Promise<void> {
   const quietly = { timeout: "-1", loglevel: "-1" } as const;
   switch (step.do) {
     case "initiate":

@@ -4,7 +4,7 @@ import type { Child, Connection } from "../desired/rows.ts";
 import type { Driver, Failure, Notice, Operation } from "../reconcile/kind.ts";
 import { type Composer, compose } from "./compose.ts";
 import { failureOf } from "./failure.ts";
-import { type Loaded, loadedOf, monotonicMs, rowsOf } from "./loaded.ts";
+import { isStrange, type Loaded, loadedOf, monotonicMs, rowsOf } from "./loaded.ts";
 import { isRevoked } from "./renewal.ts";
 import { tunnelName } from "./tunnel-key.ts";
 import { ask, listed } from "./vici/commands.ts";
@@ -16,12 +16,25 @@ export interface TunnelDriver {
   driver: Driver<"tunnel">;
   /** What charon was told, by connection; what it was before charon went away, while it is away. */
   readonly loaded: ReadonlyMap<string, Loaded>;
+  /** Tells charon of the connection again, so that a CHILD_SA can be had of this child beside one that it has. */
+  anew(conn: string, child: string): Promise<void>;
+  /** Tells charon the same connection as another one, of which it has no IKE_SA. */
+  retell(conn: string): Promise<void>;
   /** Looks, and has the engine look: charon is there. */
   opened(link: Pick<ViciLink, "commands" | "long">): Promise<void>;
 }
 
-/** A connection is another now, or gone; `was` and `now` are what charon was told before and after, `by` whom it was. */
-export type Changed = (conn: string, was: Loaded | undefined, now: Loaded | undefined, by: "us" | "others") => void;
+/**
+ * A connection is another now, or gone; `was` and `now` are what charon was told before and after, `by` whom it was, and
+ * `at` when, of performance.now(): what was made before is by what it was.
+ */
+export type Changed = (
+  conn: string,
+  was: Loaded | undefined,
+  now: Loaded | undefined,
+  by: "us" | "others",
+  at: number,
+) => void;
 
 type Link = Pick<ViciLink, "commands" | "long">;
 type Errand = { index: number; operation: Operation<"tunnel"> };
@@ -38,11 +51,20 @@ export function tunnelDriver(
 ): TunnelDriver {
   const notices = new Subject<Notice>();
   const loaded = new Map<string, Loaded>();
+  /** What is under way for each connection: it is told whole, from what the one before has left. */
+  const turns = new Map<string, Promise<unknown>>();
   /** Counts what was told, so that a list that began before it is not taken for what is there after it. */
   let writes = 0;
 
   return {
     loaded,
+    anew: (conn, child) => inTurn(conn, () => tellAnew(conn, child)),
+    async retell(conn) {
+      await inTurn(conn, async () => {
+        const told = loaded.get(conn);
+        if (told && !isStrange(told)) await load(conn, told, monotonicMs());
+      });
+    },
     async opened(opening) {
       await look(opening);
       notices.next({ type: "relist", scope: "host", kinds: ["tunnel"], why: "charon is there" });
@@ -65,11 +87,26 @@ export function tunnelDriver(
         const answers: (Failure | undefined)[] = operations.map(() => undefined);
         const errands = operations.map((operation, index) => ({ operation, index }));
         const connections = Map.groupBy(errands, ({ operation }) => tunnelName(operation.row.key).conn);
-        await Promise.all([...connections].map(([conn, mine]) => applyTo(conn, mine, answers)));
+        await Promise.all([...connections].map(([conn, mine]) => inTurn(conn, () => applyTo(conn, mine, answers))));
         return answers;
       },
     },
   };
+
+  function inTurn<T>(conn: string, act: () => Promise<T>): Promise<T> {
+    const mine = (turns.get(conn) ?? Promise.resolve()).then(act, act);
+    const done = () => turns.get(conn) === mine && turns.delete(conn);
+    turns.set(conn, mine);
+    mine.then(done, done);
+    return mine;
+  }
+
+  async function tellAnew(conn: string, child: string): Promise<void> {
+    const told = loaded.get(conn);
+    if (!told?.children.has(child) || isStrange(told)) return;
+    await ask(link().commands(), "load-conn", { [conn]: compose(told, composer, { child, mark: `${monotonicMs()}` }) });
+    writes++;
+  }
 
   async function look(from: Link): Promise<void> {
     const before = writes;
@@ -94,13 +131,20 @@ export function tunnelDriver(
       if (operation.verb !== "remove") answers[index] = missing(operation.row.key, conn);
   }
 
-  async function load(conn: string, wish: Loaded): Promise<void> {
+  async function load(conn: string, wish: Loaded, told?: number): Promise<void> {
     const was = loaded.get(conn);
+    const at = performance.now();
+    const isSame = was !== undefined && isDeepStrictEqual(was.connection, wish.connection);
+    const toldAt = told ?? (isSame ? was.toldAt : monotonicMs());
     const isTaken = was !== undefined && isRevoked(was.connection, wish.connection);
     const revokedAt = isTaken ? monotonicMs() : was?.revokedAt;
-    const told = { ...wish, ...(revokedAt !== undefined && { revokedAt }) };
-    await ask(link().commands(), "load-conn", { [conn]: compose(told, composer) });
-    note(conn, told, "us");
+    const next = {
+      ...wish,
+      ...(toldAt !== undefined && { toldAt }),
+      ...(revokedAt !== undefined && { revokedAt }),
+    };
+    await ask(link().commands(), "load-conn", { [conn]: compose(next, composer) });
+    note(conn, next, "us", at);
     writes++;
   }
 
@@ -114,12 +158,12 @@ export function tunnelDriver(
     writes++;
   }
 
-  function note(conn: string, now: Loaded | undefined, by: "us" | "others"): void {
+  function note(conn: string, now: Loaded | undefined, by: "us" | "others", at = performance.now()): void {
     const was = loaded.get(conn);
     if (isDeepStrictEqual(was, now)) return;
     if (now) loaded.set(conn, now);
     else loaded.delete(conn);
-    changed(conn, was, now, by);
+    changed(conn, was, now, by, at);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Child, Connection, Values } from "../desired/rows.ts";
 import type { Ip } from "../model/address.ts";
 import { isIp } from "../model/address.ts";
 import type { Observed } from "../reconcile/kind.ts";
-import { type Composer, carried, carriedChild, carriedRevocation, settingsDigest } from "./compose.ts";
+import { type Composer, carried, carriedChild, carriedTime, settingsDigest } from "./compose.ts";
 import { connPrefix, peerOf, tunnelKey } from "./tunnel-key.ts";
 import { list, type Message, section, sectionsOf, text } from "./vici/message.ts";
 
@@ -10,6 +10,8 @@ import { list, type Message, section, sectionsOf, text } from "./vici/message.ts
 export interface Loaded {
   connection: Connection;
   children: Map<string, Child>;
+  /** When charon was told this connection, by `monotonicMs`; what was made before is of another. */
+  toldAt?: number;
   /** When a key was last taken from the peer, by `monotonicMs`: what was made before may have been proved by it. */
   revokedAt?: number;
 }
@@ -34,7 +36,7 @@ function loaded(name: string, conn: Message, digest: string): Loaded {
   const isOurs = text(local, "xauth_id") === digest;
   const groups = list(local, "groups");
   const connection = isOurs ? carried(groups) : undefined;
-  const revokedAt = carriedRevocation(groups);
+  const [toldAt, revokedAt] = [carriedTime(groups, "told"), carriedTime(groups, "revoked")];
   const children = sectionsOf(section(conn, "children")).map(([child, value]) => {
     const known = carriedChild(text(value, "interface") ?? "");
     return [child, known ?? strangeChild(value)] as const;
@@ -42,6 +44,7 @@ function loaded(name: string, conn: Message, digest: string): Loaded {
   return {
     connection: connection ?? strangeConnection(name, conn),
     children: new Map(children),
+    ...(toldAt !== undefined && { toldAt }),
     ...(revokedAt !== undefined && { revokedAt }),
   };
 }
@@ -74,6 +77,12 @@ function strangeChild(child: Message): Child {
     reqid: 0,
     proposals: [],
   };
+}
+
+/** Whether charon was told this by something else than this version of ours. */
+export function isStrange({ connection, children }: Loaded): boolean {
+  const isOther = connection.auth.type === "pubkey" && connection.auth.own === "";
+  return isOther || [...children.values()].some(({ reqid }) => reqid === 0);
 }
 
 /** charon shows labels in hex, with the zero octet they end in. */

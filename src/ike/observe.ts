@@ -1,10 +1,13 @@
-import { isUnderway, liveOf, type Memory, type Peer, targetOf, upOn } from "./peer.ts";
+import { type Heard, isUnderway, liveOf, type Memory, type Peer, targetOf, upOn } from "./peer.ts";
+import type { ChildSa } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
 import { peerOf } from "./tunnel-key.ts";
 
 export interface Moment {
   now: number;
+  /** When charon was asked what it has. */
+  asOf: number;
   /** For jitter: 0 <= x < 1. */
   random: number;
   /** charon's words on what went wrong last. */
@@ -20,18 +23,28 @@ export function observe(peer: Peer, memory: Memory, moment: Moment, timings: Tim
   for (const { id, establishedS } of live) {
     if (memory.established.has(id)) continue;
     memory.established.set(id, moment.now - establishedS * 1000);
-    // Made before this agent was, and before the key was taken; in doubt, too. One that was rekeyed while there was no agent
+    // Made before this agent was, and before the connection was told as it is. One that was rekeyed while there was no agent
     // looks young: charon does not tell when it was proved.
+    if ((establishedS - roundingS) * 1000 > (peer.toldMs ?? Number.POSITIVE_INFINITY)) memory.stale.add(id);
+    // The same of a key that was taken; in doubt, too.
     if ((establishedS + 1) * 1000 <= (peer.revokedMs ?? Number.POSITIVE_INFINITY)) continue;
     memory.stale.add(id);
     memory.renewSince ??= moment.now;
     memory.revokeSince ??= moment.now;
   }
-  for (const { id, installedS } of live.flatMap(({ children }) => children))
+  for (const { id, installedS, packetsIn } of peer.sas.flatMap(({ children }) => children)) {
     if (!memory.installed.has(id)) memory.installed.set(id, moment.now - Math.max(0, installedS - roundingS) * 1000);
+    memory.heard.set(id, hear(memory.heard.get(id), packetsIn, moment.now));
+  }
   forgetGone(peer, memory);
   const changes = peer.wanted.flatMap((child) => change(peer, memory, child, moment));
   return [...changes, ...outcome(peer, memory, moment, timings)];
+}
+
+function hear(before: Heard | undefined, packets: number, now: number): Heard {
+  const { seenAt = now, firstAt = packets > 0 ? now : undefined } = before ?? {};
+  const lastAt = before?.packets === packets ? before.lastAt : now;
+  return { packets, seenAt, lastAt, ...(firstAt !== undefined && { firstAt }) };
 }
 
 function change(peer: Peer, memory: Memory, child: string, { now, why }: Moment): TunnelEvent[] {
@@ -57,7 +70,7 @@ function change(peer: Peer, memory: Memory, child: string, { now, why }: Moment)
     if (since === undefined) return [];
     return [{ type: "tunnel-up", peer: name, child, cipher, ms: Math.round(now - since) }];
   }
-  if (before === sa.id || !memory.rekeyed.delete(sa.id)) return [];
+  if (before === sa.id) return [];
   return [{ type: "tunnel-rekeyed", peer: name, child, cipher }];
 }
 
@@ -67,26 +80,52 @@ function outcome(peer: Peer, memory: Memory, moment: Moment, timings: Timings): 
   const { now } = moment;
   if (!attempt) {
     // Begun before this agent was: it has its time as well.
-    if (isUnderway(peer)) memory.attempt = { child: "", at: now };
+    if (isUnderway(peer)) memory.attempt = { child: "", at: now, answeredAt: now };
     return [];
   }
-  if (attempt.at === undefined) return [];
+  if (attempt.at === undefined || (attempt.answeredAt ?? Number.POSITIVE_INFINITY) > moment.asOf) return [];
   const target = targetOf(peer, memory);
-  const isDone = attempt.child === "" ? !isUnderway(peer) : upOn(target, attempt.child) !== undefined;
-  const isLate = now - attempt.at >= timings.attemptMs;
-  if (!isDone && !isLate && isUnderway(peer)) return [];
+  const sa = upOn(target, attempt.child);
+  const isDone = attempt.child === "" ? !isUnderway(peer) : sa !== undefined && sa.id !== attempt.instead;
+  // charon tries again by itself where the peer was busy with the IKE_SA; what stands can wait for that.
+  const isLate = attempt.instead === undefined && now - attempt.at >= timings.attemptMs;
+  if (!isLate && isUnderway(peer)) return [];
   memory.attempt = undefined;
+  if (isDone && sa) noteDone(peer, memory, sa, attempt);
   if (isDone || !peer.wanted.includes(attempt.child)) return [];
   // With an IKE_SA it is this child alone that is refused.
   const what = target.length > 0 ? attempt.child : "";
   const before = memory.failing.get(what);
   const why = moment.why ?? (isLate ? `no answer within ${timings.attemptMs} ms` : "charon does not say why");
+  // What stands goes on, and charon makes new keys of its own accord.
+  if (attempt.instead !== undefined) {
+    memory.wishes.delete(attempt.child);
+    return [{ type: "tunnel-rekey-failed", peer: peerOf(peer.conn), child: attempt.child, why }];
+  }
   const count = (before?.attempt ?? 0) + 1;
   const nextMs = backoff(count, timings, moment.random);
   memory.failing.set(what, { attempt: count, why, nextAt: now + nextMs });
   if (before?.why === why && !Number.isInteger(Math.log2(count))) return [];
   const event = { type: "tunnel-retrying", peer: peerOf(peer.conn), child: attempt.child, attempt: count } as const;
   return [{ ...event, nextMs: Math.round(nextMs), why }];
+}
+
+function noteDone(peer: Peer, memory: Memory, sa: ChildSa, { at = 0, known }: NonNullable<Memory["attempt"]>): void {
+  const siblings = peer.sas.flatMap(({ children }) => children).filter(({ name }) => name === sa.name);
+  // Of two that have come one is the peer's.
+  if (known && siblings.every(({ id }) => id === sa.id || known.has(id))) memory.made.add(sa.id);
+  // That charon made it on this IKE_SA says that to it that is of the connection as it is; and that it made another IKE_SA,
+  // though it had one, that the one is not.
+  const live = Map.groupBy(liveOf(peer, memory), ({ children }) => children.some(({ id }) => id === sa.id));
+  const carrying = live.get(true) ?? [];
+  if (memory.made.has(sa.id)) for (const { id } of carrying) memory.stale.delete(id);
+  // Where there were several before it may have taken any.
+  if (carrying.some(({ id }) => (memory.established.get(id) ?? at) < at)) return;
+  for (const { id } of live.get(false) ?? []) {
+    if (memory.stale.has(id) || (memory.established.get(id) ?? at) >= at) continue;
+    memory.stale.add(id);
+    memory.renewSince ??= at;
+  }
 }
 
 /** Doubling, each cut by up to a quarter so that peers do not come back in step. */
@@ -104,12 +143,14 @@ function forgetGone({ sas, wanted }: Peer, memory: Memory): void {
   for (const child of wanted) memory.strays.delete(child);
   if (memory.stale.size === 0) memory.renewSince = memory.revokeSince = undefined;
   for (const id of memory.lost.keys()) if (!children.has(id)) memory.lost.delete(id);
-  for (const known of [memory.rekeyed, memory.outdated, memory.installed, memory.preferred, memory.left])
+  for (const known of [memory.made, memory.outdated, memory.left])
+    for (const id of known) if (!children.has(id)) known.delete(id);
+  for (const known of [memory.installed, memory.heard, memory.preferred, memory.renewed])
     for (const id of known.keys()) if (!children.has(id)) known.delete(id);
   for (const what of memory.asked.keys()) {
     const [kind, id = ""] = what.split(" ");
     if (!(kind === "ike" ? ids : children).has(id)) memory.asked.delete(what);
   }
-  for (const map of [memory.up, memory.downSince, memory.failing])
+  for (const map of [memory.up, memory.downSince, memory.failing, memory.wishes])
     for (const child of map.keys()) if (child !== "" && !wanted.includes(child)) map.delete(child);
 }

@@ -10,6 +10,18 @@ export interface Peer {
   sas: readonly IkeSa[];
   /** How long ago a key was last taken from it; absent where none was since charon knows of it. */
   revokedMs?: number | undefined;
+  /** How long ago charon was told the connection as it is; absent where that is not known. */
+  toldMs?: number | undefined;
+  /** Whether charon was told by something else than this version of ours, and what it was told is about to be replaced. */
+  isStrange?: boolean;
+}
+
+/** Packets that have come by a CHILD_SA, and when that was seen: the first look at it, the first packet, the last. */
+export interface Heard {
+  packets: number;
+  seenAt: number;
+  firstAt?: number;
+  lastAt: number;
 }
 
 /** How attempts have gone, since the last that went well. */
@@ -36,8 +48,14 @@ export interface Memory {
   readonly downSince: Map<string, number>;
   /** The CHILD_SA that was last seen to carry a child. */
   readonly up: Map<string, string>;
-  /** CHILD_SAs that came by a rekeying, so that they are no news. */
-  readonly rekeyed: Set<string>;
+  /** CHILD_SAs that this host began: the peer had its end of each before charon had ours. */
+  readonly made: Set<string>;
+  /** What has come by CHILD_SAs: whether the peer sends by them. */
+  readonly heard: Map<string, Heard>;
+  /** CHILD_SAs that were to be followed by new ones, and when that was tried. */
+  readonly renewed: Map<string, number>;
+  /** Children of which somebody wished new keys, and when. */
+  readonly wishes: Map<string, number>;
   /** CHILD_SAs that the kernel does not have any more, and when they were asked to be made anew. */
   readonly lost: Map<string, number | undefined>;
   /** When CHILD_SAs came to be, as first seen. */
@@ -54,8 +72,14 @@ export interface Memory {
   readonly strays: Map<string, number>;
   /** By child; `""` for the peer itself, where no IKE_SA came to be. */
   readonly failing: Map<string, Failing>;
-  /** What this host has begun; `at` is absent while it waits for its turn among all peers' attempts. */
-  attempt: { child: string; at?: number } | undefined;
+  /**
+   * What this host has begun; `at` is absent while it waits for its turn among all peers' attempts. `instead` as in Step,
+   * `known` are the CHILD_SAs that there were before. From `answeredAt` on there is something to be seen of it: charon has
+   * taken it up.
+   */
+  attempt:
+    | { child: string; at?: number; answeredAt?: number; instead?: string; known?: ReadonlySet<string> }
+    | undefined;
   /** Since when there have been two of one thing; the key is a child's name, or "" for the IKE_SA. */
   readonly doubleSince: Map<string, number>;
 }
@@ -74,7 +98,10 @@ export function newMemory(): Memory {
     revokeSince: undefined,
     downSince: new Map(),
     up: new Map(),
-    rekeyed: new Set(),
+    made: new Set(),
+    heard: new Map(),
+    renewed: new Map(),
+    wishes: new Map(),
     lost: new Map(),
     installed: new Map(),
     preferred: new Map(),

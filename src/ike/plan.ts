@@ -2,9 +2,10 @@ import type { Outgoing } from "./outgoing.ts";
 
 /** One thing to tell charon, or the kernel. */
 export type Step =
-  | { do: "initiate"; child: string }
+  /** `instead`: of the CHILD_SA that it is to follow, which stays until it has. */
+  | { do: "initiate"; child: string; instead?: string }
   /** `abrupt`: without waiting for the peer's word, since there is no peer yet, or not any more at that address. */
-  | { do: "end-ike"; id: string; because: IkeEnd; abrupt: boolean }
+  | { do: "end-ike"; id: string; because: IkeEnd; abrupt: boolean; isAgain?: boolean }
   | { do: "end-child"; id: string; because: ChildEnd; child: string; leave?: Outgoing[] }
   /**
    * Packets are to leave by this CHILD_SA, whatever is made beside it: the kernel keeps what it has once chosen for a flow
@@ -13,7 +14,9 @@ export type Step =
   | { do: "prefer"; id: string; sa: Outgoing }
   /** Packets are to leave by these no more, now that they leave by another. */
   | { do: "leave"; older: Outgoing[] }
-  | { do: "rekey"; id: string; child: string };
+  | { do: "rekey"; id: string; child: string }
+  /** Tells charon the same connection as another one, so that it makes another IKE_SA, and what stands moves there. */
+  | { do: "retell" };
 
 export type ChildEnd = "unwanted" | "replaced" | "duplicate" | "lost";
 
@@ -30,6 +33,9 @@ export interface Decision {
   /** When to look again, if nothing happens before. */
   again?: number;
 }
+
+/** Between looks for what nobody tells of, at first; they come further and further apart. */
+const lookMs = 250;
 
 /** What is decided at one moment. */
 export class Plan {
@@ -50,6 +56,11 @@ export class Plan {
     if (at <= this.now) return true;
     this.#again = Math.min(this.#again ?? at, at);
     return false;
+  }
+
+  /** For what has not come since then, and may at any time. */
+  lookAgain(since: number): void {
+    this.isDue(this.now + Math.max(lookMs, (this.now - since) / 2));
   }
 
   decision(): Decision {

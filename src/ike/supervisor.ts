@@ -1,12 +1,12 @@
 import { decide } from "./decide.ts";
-import { Doer } from "./doer.ts";
+import { Doer, type Retelling } from "./doer.ts";
 import type { Changed } from "./driver.ts";
-import { type Loaded, monotonicMs } from "./loaded.ts";
+import { isStrange, type Loaded, monotonicMs } from "./loaded.ts";
 import { observe } from "./observe.ts";
 import { type Choice, outgoingOf } from "./outgoing.ts";
-import type { Peer } from "./peer.ts";
-import { type IkeSa, sasOf } from "./sa.ts";
-import { settled } from "./settled.ts";
+import { type Memory, type Peer, upOn } from "./peer.ts";
+import { type IkeSa, isLive, sasOf } from "./sa.ts";
+import { settled } from "./settle.ts";
 import type { Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
 import { connPrefix, peerOf } from "./tunnel-key.ts";
@@ -25,6 +25,7 @@ export interface SupervisorOptions {
   link: () => Pick<ViciLink, "commands" | "long">;
   loaded: ReadonlyMap<string, Loaded>;
   choice?: Choice;
+  driver: Retelling;
   tell(event: TunnelEvent): void;
 }
 
@@ -54,7 +55,7 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#doer = new Doer(options.link, options.choice, ({ conn }) => this.#wake(conn, settleMs));
+    this.#doer = new Doer(options.link, options.choice, options.driver, ({ conn }) => this.#wake(conn, settleMs));
     this.#turns = new TurnTimer(
       () => this.#turn(),
       options.timings.pollMs,
@@ -103,8 +104,8 @@ export class Supervisor {
     }
   }
 
-  changed(...[conn, was, now, by]: Parameters<Changed>): void {
-    noteChange(this.#watch(conn), was, now, by, performance.now());
+  changed(...[conn, was, now, by, at]: Parameters<Changed>): void {
+    noteChange(this.#watch(conn), was, now, by, at);
     this.#wake(conn, 0);
   }
 
@@ -112,6 +113,12 @@ export class Supervisor {
     this.#losses.push(news);
     this.#isAllDirty = true;
     this.#turns.within(settleMs);
+  }
+
+  /** New keys for what is up. */
+  rekey(conn: string, child: string): void {
+    this.#watch(conn).memory.wishes.set(child, performance.now());
+    this.#wake(conn, 0);
   }
 
   /** What is remembered of a peer's connection. */
@@ -162,24 +169,35 @@ export class Supervisor {
     const losses = [...this.#losses];
     this.#isAllDirty = false;
     this.#dirty.clear();
-    this.#wholeAt = performance.now();
+    const asOf = performance.now();
+    this.#wholeAt = asOf;
     const sas = sasOf(await listed(this.#options.link().long(), "list-sas"));
     this.#losses.splice(0, losses.length);
     const found = Map.groupBy(sas, ({ conn }) => conn);
+    const missing = [...this.#watched.values()].filter(({ memory, conn }) => isMissing(memory, found.get(conn) ?? []));
+    if (missing.length <= fewPeers)
+      await Promise.all(missing.map(async ({ conn }) => found.set(conn, await this.#list(conn))));
     const conns = new Set([...this.#options.loaded.keys(), ...found.keys(), ...this.#watched.keys()]);
-    await Promise.all([...conns].flatMap((conn) => this.#act(conn, found.get(conn) ?? [], losses)));
+    await Promise.all([...conns].flatMap((conn) => this.#act(conn, found.get(conn) ?? [], losses, asOf)));
   }
 
   async #lookAt(conns: readonly string[]): Promise<void> {
     for (const conn of conns) this.#dirty.delete(conn);
     const look = async (conn: string) => {
-      const sas = sasOf(await listed(this.#options.link().long(), "list-sas", { ike: conn }));
-      await Promise.all(this.#act(conn, sas, []));
+      const asOf = performance.now();
+      const sas = await this.#list(conn);
+      // Children that move to another IKE_SA, for it is rekeyed, may be on neither while charon goes through them.
+      const isSure = !isMissing(this.#watch(conn).memory, sas);
+      await Promise.all(this.#act(conn, isSure ? sas : await this.#list(conn), [], asOf));
     };
     await Promise.all(conns.map(look));
   }
 
-  #act(conn: string, sas: readonly IkeSa[], losses: readonly Lost[]): Promise<void>[] {
+  async #list(conn: string): Promise<IkeSa[]> {
+    return sasOf(await listed(this.#options.link().long(), "list-sas", { ike: conn }));
+  }
+
+  #act(conn: string, sas: readonly IkeSa[], losses: readonly Lost[], asOf: number): Promise<void>[] {
     const { host, timings, loaded, tell } = this.#options;
     const watched = this.#watch(conn);
     const { memory } = watched;
@@ -187,17 +205,29 @@ export class Supervisor {
       for (const child of noteLost(watched, sas, news, performance.now()))
         tell({ type: "tunnel-lost", peer: peerOf(conn), child });
     watched.sas = sas;
-    const { children, revokedAt } = loaded.get(conn) ?? {};
-    const wanted = [...(children?.keys() ?? [])];
-    const revokedMs = revokedAt === undefined ? undefined : monotonicMs() - revokedAt;
-    const peer: Peer = { conn, isLower: host < peerOf(conn), wanted, sas, revokedMs };
+    const peer = peerNow(conn, host, loaded.get(conn), sas);
     const now = performance.now();
-    const moment = { now, random: Math.random(), why: whyNow(watched, now) };
+    const moment = { now, asOf, random: Math.random(), why: whyNow(watched, now) };
     for (const event of observe(peer, memory, moment, timings)) tell(event);
     const { steps, again } = decide(peer, memory, now, timings);
     watched.again = again;
     for (const event of settled(conn, steps)) tell(event);
-    if (wanted.length === 0 && sas.length === 0) this.#watched.delete(conn);
+    if (peer.wanted.length === 0 && sas.length === 0) this.#watched.delete(conn);
     return steps.map((step) => this.#doer.take(watched, step));
   }
+}
+
+/** Whether a child that was up is not. */
+function isMissing({ up }: Memory, sas: readonly IkeSa[]): boolean {
+  const live = sas.filter(isLive);
+  return up.keys().some((name) => !upOn(live, name));
+}
+
+function peerNow(conn: string, host: string, loaded: Loaded | undefined, sas: readonly IkeSa[]): Peer {
+  const ago = (at: number | undefined) => (at === undefined ? undefined : monotonicMs() - at);
+  return {
+    ...{ conn, sas, isLower: host < peerOf(conn), wanted: [...(loaded?.children.keys() ?? [])] },
+    ...{ revokedMs: ago(loaded?.revokedAt), toldMs: ago(loaded?.toldAt) },
+    isStrange: loaded !== undefined && isStrange(loaded),
+  };
 }

@@ -14,6 +14,11 @@ export interface Timings {
   backoffMs: { first: number; most: number };
   /** How long two SAs for one thing may stand side by side before the lower name ends all but the newest. */
   duplicateMs: number;
+  /**
+   * How long, of two SAs for one thing, the older is kept while no packet shows that the peer sends by the newer: it may not
+   * have it yet, for our answer was lost. Longer than charon tries to have one, see deploy/strongswan.conf.
+   */
+  quietMs: number;
   /** How long an IKE_SA that may not stay is kept while no other comes to be: a key may have been taken from the peer. */
   revokeMs: number;
   /** Every SA is looked at once in this many milliseconds, for what no event told of. */
@@ -32,7 +37,8 @@ export const defaultTimings: Timings = {
   attemptMs: 15_000,
   backoffMs: { first: 1_000, most: 30_000 },
   duplicateMs: 1_000,
-  revokeMs: 60_000,
+  quietMs: 75_000,
+  revokeMs: 100_000,
   pollMs: 30_000,
   reconnectMs: { first: 100, most: 2_000 },
   patienceMs: 2_000,

@@ -10,6 +10,7 @@ import { type IkeSa, sasOf } from "./sa.ts";
 import { heard, Supervisor } from "./supervisor.ts";
 import { defaultTimings, type Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
+import { connPrefix } from "./tunnel-key.ts";
 import type { TunnelState } from "./tunnel-state.ts";
 import { ask, listed } from "./vici/commands.ts";
 import { keepLink, type ViciLink } from "./vici/link.ts";
@@ -28,6 +29,8 @@ export interface Tunnels {
   state(): CharonState;
   /** SAs went from the kernel: those of them that charon takes for standing are made anew. */
   lost(news: Lost): void;
+  /** New keys for what is up, beside those that it has until packets leave by the new; told as `tunnel-rekeyed`. */
+  rekey(peer: string, child: string): void;
   /**
    * Asks for the credentials again and tells charon: a key came or went, or the secret is another. While charon is away
    * there is nothing to tell: it is told when it is back.
@@ -71,14 +74,14 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
   let awaySince: number | undefined;
 
   const first = Promise.withResolvers<void>();
-  const { driver, loaded, opened } = tunnelDriver(
+  const { driver, loaded, opened, ...retelling } = tunnelDriver(
     () => link,
     first.promise,
     composer,
     (...change) => supervisor.changed(...change),
   );
   const supervisor = new Supervisor({
-    ...{ host, timings, loaded },
+    ...{ host, timings, loaded, driver: retelling },
     link: () => link,
     tell: (event) => events.next(event),
     ...(options.choice && { choice: options.choice }),
@@ -116,6 +119,7 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
     standing: () => describe(undefined),
     state: () => charon,
     lost: (news) => supervisor.lost(news),
+    rekey: (peer, child) => supervisor.rekey(`${connPrefix}${peer}`, child),
     async reload() {
       if (charon.type === "connected") await loadCredentials(link.commands(), await options.credentials());
     },

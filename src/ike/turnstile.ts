@@ -19,8 +19,11 @@ export class Turnstile {
 
   async #run(): Promise<void> {
     this.#isBusy = true;
-    for (let next = this.#take(); next; next = this.#take()) await next();
-    this.#isBusy = false;
+    try {
+      for (let next = this.#take(); next; next = this.#take()) await next();
+    } finally {
+      this.#isBusy = false;
+    }
   }
 
   #take(): (() => Promise<void>) | undefined {

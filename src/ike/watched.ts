@@ -6,7 +6,7 @@ import { isRevoked, mustRenew } from "./renewal.ts";
 import type { ChildSa, IkeSa } from "./sa.ts";
 import type { Lost } from "./tunnels.ts";
 import type { Event } from "./vici/commands.ts";
-import { type Message, section, sectionsOf, text } from "./vici/message.ts";
+import { type Message, section, text } from "./vici/message.ts";
 import { isDecisive, whyOf } from "./why.ts";
 
 /** A peer's connection under supervision. */
@@ -33,17 +33,11 @@ export function newWatched(conn: string): Watched {
 export function hearEvent({ memory }: Watched, event: Event, isUp: boolean, sa: Message, now: number): void {
   const id = text(sa, "uniqueid");
   if (event === "ike-updown" && isUp && id !== undefined) memory.established.set(id, now);
-  if (event === "ike-rekey") {
-    const [old, successor] = ["old", "new"].map((each) => text(section(sa, each), "uniqueid"));
-    if (successor === undefined) return;
-    memory.established.set(successor, now);
-    if (old !== undefined && memory.stale.has(old)) memory.stale.add(successor);
-  }
-  if (event !== "child-rekey") return;
-  for (const [, child] of sectionsOf(section(sa, "child-sas"))) {
-    const successor = text(section(child, "new"), "uniqueid");
-    if (successor !== undefined) memory.rekeyed.add(successor);
-  }
+  if (event !== "ike-rekey") return;
+  const [old, successor] = ["old", "new"].map((each) => text(section(sa, each), "uniqueid"));
+  if (successor === undefined) return;
+  memory.established.set(successor, now);
+  if (old !== undefined && memory.stale.has(old)) memory.stale.add(successor);
 }
 
 /** Answers whether the line asks for a look. */
@@ -59,7 +53,7 @@ export function whyNow({ lines, memory }: Watched, now: number): string | undefi
   return whyOf(lines.filter(({ at }) => at >= since).map(({ line }) => line));
 }
 
-/** charon was told something else. What it has made before stays as it was made. */
+/** charon was told something else, at `at`. What it has made before stays as it was made. */
 export function noteChange(
   watched: Watched,
   was: Loaded | undefined,
@@ -75,9 +69,14 @@ export function noteChange(
     for (const name of was?.children.keys() ?? []) if (!now?.children.has(name)) memory.strays.set(name, at - strayMs);
     if (!now) memory.strays.set("", at - strayMs);
   }
+  if (now && (was || by === "us") && was?.toldAt !== now.toldAt)
+    for (const id of [...memory.established.keys(), ...sas.map((sa) => sa.id)])
+      if ((memory.established.get(id) ?? 0) < at) memory.stale.add(id);
   if (!was || !now) return;
+  // The same as another one: so that all moves.
+  if (isDeepStrictEqual(was.connection, now.connection) && was.toldAt !== now.toldAt && by === "us")
+    memory.renewSince ??= at;
   if (!isDeepStrictEqual(was.connection, now.connection)) {
-    for (const id of [...memory.established.keys(), ...sas.map((sa) => sa.id)]) memory.stale.add(id);
     if (mustRenew(was.connection, now.connection)) memory.renewSince ??= at;
     if (isRevoked(was.connection, now.connection)) memory.revokeSince = at;
   }
@@ -124,9 +123,9 @@ function isLost(news: Lost, { local, remote }: IkeSa, child: ChildSa, now: numbe
 export function forgetSas({ memory }: Watched, now: number): string[] {
   const were = [...memory.up.keys()];
   for (const child of were) memory.downSince.set(child, now);
-  for (const each of [memory.established, memory.up, memory.stale, memory.rekeyed, memory.lost, memory.outdated])
-    each.clear();
+  for (const each of [memory.established, memory.up, memory.stale, memory.lost, memory.outdated]) each.clear();
   for (const each of [memory.installed, memory.preferred, memory.left, memory.asked]) each.clear();
+  for (const each of [memory.made, memory.heard, memory.renewed]) each.clear();
   for (const each of [memory.doubleSince, memory.strays]) each.clear();
   memory.renewSince = memory.revokeSince = undefined;
   memory.attempt = undefined;

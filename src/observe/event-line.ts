@@ -87,6 +87,7 @@ function bodyOf(event: AgentEvent): Body {
       return { ...event, retryMs: rounded(event.retryMs) };
     case "tunnel-down":
     case "tunnel-rekeyed":
+    case "tunnel-rekey-failed":
     case "tunnel-duplicate":
     case "tunnel-lost":
     case "charon-away":

@@ -92,6 +92,7 @@ export const eventSchema = z
     }),
     line("tunnel-down", { ...tunnel, why: z.string() }),
     line("tunnel-rekeyed", { ...tunnel, cipher }),
+    line("tunnel-rekey-failed", { ...tunnel, why: z.string() }),
     line("tunnel-retrying", {
       ...tunnel,
       attempt: z.int().min(1),
@@ -100,8 +101,7 @@ export const eventSchema = z
     }),
     line("tunnel-duplicate", {
       peer: tunnel.peer,
-      child: tunnel.child.exactOptional(),
-      ended: count.meta({ description: "Security associations that are ended, since a newer one stands" }),
+      ended: count.meta({ description: "IKE security associations that are ended, since a newer one stands" }),
     }),
     line("tunnel-lost", { ...tunnel }),
     line("charon-away", { why: z.string() }),

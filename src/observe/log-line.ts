@@ -118,18 +118,20 @@ const say: Say = {
     ),
   "tunnel-rekeyed": ({ peer, child, cipher }) =>
     line("debug", "tunnel-rekeyed", `tunnel ${child} to ${peer} has new keys, ${cipher}`),
+  "tunnel-rekey-failed": ({ peer, child, why }) =>
+    line(
+      "warn",
+      "tunnel-rekey-failed",
+      `no new keys for tunnel ${child} to ${peer}: ${oneLine(why)}. It goes on with those that it has; trying again`,
+    ),
   "tunnel-retrying": ({ peer, child, attempt, nextMs, why }) =>
     line(
       "warn",
       "tunnel-retrying",
       `cannot establish tunnel ${child} to ${peer}: ${oneLine(why)} (attempt ${attempt}, next in ${duration(nextMs)})`,
     ),
-  "tunnel-duplicate": ({ peer, child, ended }) =>
-    line(
-      "info",
-      "tunnel-duplicate",
-      `${child ?? "IKE"} to ${peer} stood more than once: the newest stays, ${ended} ended`,
-    ),
+  "tunnel-duplicate": ({ peer, ended }) =>
+    line("info", "tunnel-duplicate", `IKE to ${peer} stood more than once: the newest stays, ${ended} ended`),
   "tunnel-lost": ({ peer, child }) =>
     line(
       "warn",

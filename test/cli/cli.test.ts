@@ -199,9 +199,9 @@ describe("events", () => {
       + child-blue to h2: up in 27 ms, AES_GCM_16-128
       - child-blue to h2: down: the peer ended it
       ~ vxlan-4789 to h2: rekeyed, AES_GCM_16-128
+      ! child-blue to h2: no new keys: received NO_PROPOSAL_CHOSEN notify error
       ! child-blue to h2: establishing CHILD_SA 'child-blue' failed (attempt 2, next in 2.0 s)
         IKE to h2: stood more than once, 1 older one ended
-        child-blue to h2: stood more than once, 2 older ones ended
       ? child-blue to h2: its SAs are gone from the kernel
       ! charon does not answer: Cannot connect to /run/skein/charon.vici: expected charon, got ENOENT; tunnels stay as they are
         charon is there: charon-systemd 5.9.8

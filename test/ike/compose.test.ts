@@ -27,6 +27,23 @@ test("what charon is told carries the rows that it was told by", () => {
   );
 });
 
+test("a child is another for charon where it is to be had once more, and the same for us", () => {
+  fc.assert(
+    fc.property(connection, fc.dictionary(name, child, { minKeys: 1, maxKeys: 4 }), (conn, children) => {
+      const [first = "", ...rest] = Object.keys(children);
+      const given = { connection: conn, children: new Map(Object.entries(children)) };
+      const [once = {}, anew = {}] = [
+        compose(given, composer),
+        compose(given, composer, { child: first, mark: "1764201600000" }),
+      ].map((told) => section(decodeMessage(encodeMessage(told)), "children"));
+      const interfaceOf = (told: typeof once, each: string) => text(section(told, each), "interface") ?? "";
+      expect(interfaceOf(anew, first)).not.toBe(interfaceOf(once, first));
+      expect(carriedChild(interfaceOf(anew, first))).toEqual(children[first]);
+      for (const each of rest) expect(section(anew, each)).toEqual(section(once, each));
+    }),
+  );
+});
+
 test("what charon is told, in the words of swanctl.conf(5)", () => {
   const proposals = ["aes128gcm16-x25519", "aes128-sha256-x25519"];
   const blue: Child = {

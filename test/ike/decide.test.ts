@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Connection } from "../../src/desired/rows.ts";
 import { decide } from "../../src/ike/decide.ts";
 import { observe } from "../../src/ike/observe.ts";
 import { type Memory, newMemory, type Peer, strayMs } from "../../src/ike/peer.ts";
@@ -6,8 +7,8 @@ import type { Step } from "../../src/ike/plan.ts";
 import type { ChildSa, IkeSa } from "../../src/ike/sa.ts";
 import { defaultTimings as timings } from "../../src/ike/timings.ts";
 import type { TunnelEvent } from "../../src/ike/tunnel-event.ts";
-import { newWatched, noteLost } from "../../src/ike/watched.ts";
-import type { Ip } from "../../src/model/address.ts";
+import { newWatched, noteChange, noteLost } from "../../src/ike/watched.ts";
+import { fromNumber, type Ip } from "../../src/model/address.ts";
 
 let ids = 0;
 
@@ -24,7 +25,7 @@ function child(name: string, changes: Partial<ChildSa> = {}): ChildSa {
     spiOut: "c0000002",
     bytesIn: 0,
     bytesOut: 0,
-    packetsIn: 0,
+    packetsIn: 1,
     packetsOut: 0,
     installedS: 100,
     ...changes,
@@ -41,11 +42,17 @@ function peer(wanted: string[], sas: IkeSa[], isLower = true): Peer {
   return { conn: "conn-h2", isLower, wanted: wanted.map((net) => `child-${net}`), sas };
 }
 
+const connection: Connection = {
+  ...{ type: "connection", host: "h2", local: "10.99.0.1" as Ip, remote: "10.99.0.2" as Ip, encap: true },
+  auth: { type: "psk" },
+};
+
 /** One look: what is told, what is done, by what packets leave, and when the next look is due from now. */
 function look(given: Peer, memory: Memory, now: number, why?: string) {
-  const events = observe(given, memory, { now, random: 0, why }, timings);
+  const events = observe(given, memory, { now, asOf: now, random: 0, why }, timings);
   const { steps, again } = decide(given, memory, now, timings);
-  for (const step of steps) if (step.do === "initiate") memory.attempt = { child: step.child, at: now };
+  const known = new Set(given.sas.flatMap(({ children }) => children.map(({ id }) => id)));
+  for (const step of steps) if (step.do === "initiate") memory.attempt = { ...step, at: now, answeredAt: now, known };
   const preferred = steps.filter((step) => step.do === "prefer");
   const others = steps.filter((step) => step.do !== "prefer");
   return {
@@ -57,8 +64,9 @@ function look(given: Peer, memory: Memory, now: number, why?: string) {
 }
 
 function inWords(step: Exclude<Step, { do: "prefer" }>): string {
-  if (step.do === "initiate") return `initiate ${step.child}`;
+  if (step.do === "initiate") return `initiate ${step.child}${step.instead ? ` instead of ${step.instead}` : ""}`;
   if (step.do === "leave") return `leave ${step.older.map(({ spi }) => spi.toString(16)).join()}`;
+  if (step.do === "retell") return step.do;
   if (step.do === "rekey") return `rekey ${step.id}`;
   return `${step.do} ${step.id} ${step.because}${"abrupt" in step && step.abrupt ? " abruptly" : ""}`;
 }
@@ -109,7 +117,7 @@ describe("what is missing", () => {
   test("another reason is told at once", () => {
     const memory = newMemory();
     memory.failing.set("", { attempt: 5, why: "no answer", nextAt: 0 });
-    memory.attempt = { child: "child-blue", at: 0 };
+    memory.attempt = { child: "child-blue", at: 0, answeredAt: 0 };
     const { events } = look(peer(["blue"], []), memory, 10, "received NO_PROPOSAL_CHOSEN notify error");
     expect(events).toMatchObject([{ attempt: 6, why: "received NO_PROPOSAL_CHOSEN notify error" }]);
   });
@@ -144,6 +152,15 @@ describe("what is missing", () => {
     expect(refused.steps).toEqual(["initiate child-green"]);
     const next = look(peer(["blue", "green"], [ike([child("green")], { id: sa.id })]), memory, 10);
     expect(next).toMatchObject({ steps: [], in: 995 });
+  });
+
+  test("an attempt goes on beside what the peer has begun, which is none of its own", () => {
+    const memory = newMemory();
+    look(peer(["blue"], []), memory, 0);
+    const theirs = ike([child("blue")], { initiator: false });
+    expect(look(peer(["blue"], [theirs, connecting()]), memory, 10).steps).toEqual([]);
+    expect(memory.attempt).toBeDefined();
+    expect(memory.made.size).toBe(0);
   });
 
   test("while the peer begins, the other side's IKE_SA is not mistaken for one of ours", () => {
@@ -184,20 +201,61 @@ describe("what is too much", () => {
     const given = peer(["blue"], [one, two]);
     look(given, memory, 30);
     expect(look(given, memory, 130)).toMatchObject({ steps: ["leave c0000002"], in: timings.duplicateMs - 100 });
-    const ends = [`end-ike ${two.id} duplicate`];
+    // Both ends send by the newest: nothing is lost if its children go first.
+    const ends = [`end-child ${two.children[0]?.id} duplicate`];
     expect(look(given, memory, 30 + timings.duplicateMs).steps).toEqual(ends);
     // Asked once, until it should have been done.
     expect(look(given, memory, 50 + timings.duplicateMs)).toMatchObject({ steps: [], in: 4980 });
     expect(look(given, memory, 5030 + timings.duplicateMs).steps).toEqual(ends);
+    const empty = peer(["blue"], [one, { ...two, children: [] }]);
+    expect(look(empty, memory, 6000 + timings.duplicateMs).steps).toEqual([`end-ike ${two.id} duplicate`]);
   });
 
-  test("the higher name does when the lower has not for ten times as long", () => {
+  test("of two IKE_SAs one that carries more than the newest stays while something comes by it, until all moves to a third", () => {
+    const more = ike([child("blue"), child("green")], { establishedS: 900 });
+    const newest = ike([child("blue")]);
+    const wanted = ["blue", "green"];
+    const silent = newMemory();
+    look(peer(wanted, [more, newest]), silent, 0);
+    look(peer(wanted, [more, newest]), silent, 100);
+    expect(look(peer(wanted, [more, newest]), silent, 1000).steps).toEqual([`end-ike ${more.id} duplicate`]);
+    const lively = newMemory();
+    const heard = { ...more, children: more.children.map((each) => ({ ...each, packetsIn: 9 })) };
+    look(peer(wanted, [more, newest]), lively, 0);
+    look(peer(wanted, [more, newest]), lively, 100);
+    expect(look(peer(wanted, [heard, newest]), lively, 1000).steps).toEqual([]);
+    // On which of two of one connection charon makes the other child is not ours to say.
+    expect(look(peer(wanted, [heard, newest]), lively, 6000).steps).toEqual(["retell"]);
+  });
+
+  test("nor does silence end one before it is certain that the peer has the newest", () => {
+    const old = ike([child("blue"), child("green")], { establishedS: 900 });
+    const fresh = ike([child("blue", { packetsIn: 0 })], { initiator: false });
+    const given = peer(["blue", "green"], [old, fresh]);
+    const memory = newMemory();
+    for (const at of [0, 100, 1000, 1200]) look(given, memory, at);
+    expect(look(given, memory, 2000).steps).toEqual([]);
+    memory.made.add(fresh.children[0]?.id ?? "");
+    expect(look(given, memory, 2010).steps).toEqual([`end-ike ${old.id} duplicate`]);
+  });
+
+  test("of two that are both of what was told before the newest stays as well", () => {
+    const memory = newMemory();
+    const [old, fresh] = [ike([child("blue")], { establishedS: 900 }), ike([child("blue")])];
+    for (const { id } of [old, fresh]) memory.stale.add(id);
+    const given = peer(["blue"], [old, fresh]);
+    for (const at of [0, 100]) look(given, memory, at);
+    expect(look(given, memory, 1000).steps).toEqual([`end-child ${old.children[0]?.id} duplicate`]);
+  });
+
+  test("the higher name does when the lower should have in any case", () => {
     const memory = newMemory();
     const [one, two] = [ike([child("blue")]), ike([child("blue")])];
     const given = peer(["blue"], [one, two], false);
     expect(look(given, memory, 0)).toMatchObject({ steps: [], preferred: [two.children[0]?.id] });
-    expect(look(given, memory, 100)).toMatchObject({ steps: [], in: 10 * timings.duplicateMs - 100 });
-    expect(look(given, memory, 10 * timings.duplicateMs).steps).toEqual([`end-ike ${one.id} duplicate`]);
+    const patience = 10 * timings.duplicateMs + 3 * timings.quietMs;
+    expect(look(given, memory, 100)).toMatchObject({ steps: [], in: patience - 100 });
+    expect(look(given, memory, patience).steps).toEqual([`end-child ${one.children[0]?.id} duplicate`]);
   });
 
   test("of two children the newest stays; one that is being rekeyed is none of two", () => {
@@ -259,6 +317,80 @@ describe("what is another than it was", () => {
     expect(memory.renewSince).toBeUndefined();
   });
 
+  test("it is another by each telling that says something else, though the same was told before", () => {
+    const watched = newWatched("conn-h2");
+    const { memory } = watched;
+    const told = (n: number, toldAt: number) => ({
+      connection: { ...connection, remote: fromNumber(n) },
+      children: new Map(),
+      toldAt,
+    });
+    const sa = ike([child("blue")]);
+    watched.sas = [sa];
+    noteChange(watched, told(1, 10), told(1, 10), "us", 1010);
+    expect([...memory.stale]).toEqual([]);
+    noteChange(watched, told(1, 10), told(2, 20), "us", 1020);
+    // Made meanwhile, before charon's answer was heard.
+    memory.established.set("young", 1035);
+    noteChange(watched, told(2, 20), told(1, 30), "us", 1030);
+    expect([...memory.stale]).toEqual([sa.id]);
+    expect(memory.renewSince).toBe(1020);
+    // The same, told as another one, so that all moves.
+    memory.renewSince = undefined;
+    noteChange(watched, told(1, 30), told(1, 35), "us", 1035);
+    expect(memory.renewSince).toBe(1035);
+    // What somebody else took from charon is another when it is told again.
+    memory.established.set("old", 1036);
+    noteChange(watched, undefined, told(1, 40), "us", 1040);
+    expect([...memory.stale]).toEqual([sa.id, "young", "old"]);
+  });
+
+  test("also where this agent has not seen it, unless it was made in the same second", () => {
+    const ages = [99, 100, 102].map((establishedS) => ike([child("blue")], { establishedS }));
+    const stale = ages.map((sa) => {
+      const memory = newMemory();
+      look({ ...peer(["blue"], [sa]), toldMs: 100_000 }, memory, 0);
+      return memory.stale.size;
+    });
+    expect(stale).toEqual([0, 0, 1]);
+  });
+
+  test("charon shows that it is none, though it seemed so, by making a child on it", () => {
+    const memory = newMemory();
+    const [old, fresh] = [child("blue"), child("blue")];
+    const sa = ike([old]);
+    memory.stale.add(sa.id);
+    memory.wishes.set("child-blue", 1);
+    expect(look(peer(["blue"], [sa]), memory, 10).steps).toEqual([`initiate child-blue instead of ${old.id}`]);
+    look(peer(["blue"], [{ ...sa, children: [old, fresh] }]), memory, 20);
+    expect(memory.stale.size).toBe(0);
+    // It is none of a peer's making: that is no word of ours on it.
+    memory.stale.add(sa.id);
+    look(peer(["blue"], [{ ...sa, children: [old, fresh, child("blue")] }]), memory, 30);
+    expect(memory.stale.size).toBe(1);
+  });
+
+  test("charon shows it, too, by making another IKE_SA: what the old one carries moves there", () => {
+    const memory = newMemory();
+    const old = ike([child("blue"), child("green")], { establishedS: 900 });
+    const wanted = ["blue", "green", "red"];
+    expect(look(peer(wanted, [old]), memory, 0).steps).toEqual(["initiate child-red"]);
+    const fresh = ike([child("red")]);
+    const next = look(peer(wanted, [old, fresh]), memory, 10);
+    expect(next.steps).toEqual(["initiate child-blue"]);
+    // But not where there were two, of which it may take either.
+    const two = newMemory();
+    const [one, another] = [ike([child("blue")], { establishedS: 900 }), ike([child("blue")], { establishedS: 800 })];
+    two.attempt = { child: "child-red", at: 0, answeredAt: 0, known: new Set() };
+    look(peer(wanted, [one, { ...another, children: [...another.children, child("red")] }]), two, 10);
+    expect(two.stale.size).toBe(0);
+    // Nor where both began at once.
+    const other = newMemory();
+    look(peer(wanted, []), other, 0);
+    look(peer(wanted, [ike([child("blue")]), ike([child("blue")])]), other, 10);
+    expect(other.stale.size).toBe(0);
+  });
+
   test("what moves to a new IKE_SA waits for a moment only, where the other has the lower name", () => {
     const memory = newMemory();
     const old = ike([child("blue"), child("green")]);
@@ -269,6 +401,12 @@ describe("what is another than it was", () => {
     expect(look(given(false), memory, 500).steps).toEqual(["initiate child-green"]);
     memory.attempt = undefined;
     expect(look(given(true), memory, 0).steps).toEqual(["initiate child-green"]);
+    // The lower is at it.
+    const other = newMemory();
+    other.stale.add(old.id);
+    other.established.set(fresh.id, -5000);
+    const moving = peer(["blue", "green"], [old, { ...fresh, children: [child("blue", { installedS: 1 })] }], false);
+    expect(look(moving, other, 0)).toMatchObject({ steps: [], in: 500 });
   });
 
   test("a move that is refused is tried again with a pause, while what stands stays", () => {
@@ -310,7 +448,9 @@ describe("what is another than it was", () => {
     const old = ike([child("blue")], { establishedS: 100 });
     const given = { ...peer(["blue"], [old]), revokedMs: 90_000 };
     const memory = newMemory();
-    expect(look(given, memory, 0).steps).toEqual(["initiate child-blue"]);
+    // So much later that the next agent can tell what is made now from what was before.
+    expect(look(given, memory, 0)).toMatchObject({ steps: [], in: 2500 });
+    expect(look(given, memory, 2500).steps).toEqual(["initiate child-blue"]);
     memory.failing.set("", { attempt: 9, why: "received AUTHENTICATION_FAILED notify error", nextAt: 1e9 });
     memory.attempt = undefined;
     expect(look(given, memory, timings.revokeMs).steps).toEqual([`end-ike ${old.id} revoked abruptly`]);
@@ -353,10 +493,145 @@ describe("what is lost", () => {
     const memory = newMemory();
     look(peer(["blue"], [ike([child("blue")])]), memory, 0);
     const next = child("blue");
-    memory.rekeyed.add(next.id);
     const given = peer(["blue"], [ike([next])]);
     expect(types(look(given, memory, 10).events)).toEqual(["tunnel-rekeyed"]);
     expect(types(look(given, memory, 20).events)).toEqual([]);
+  });
+});
+
+describe("what has had its keys for long", () => {
+  const soon = { rekeyInS: 500, installedS: 2900 };
+
+  test("is followed by another before charon rekeys it, and ends when both sides send by that", () => {
+    const memory = newMemory();
+    const old = child("blue", { ...soon, spiOut: "c0000007" });
+    const sa = ike([old]);
+    const given = (...children: ChildSa[]) => peer(["blue"], [{ ...sa, children }]);
+    // charon's own time of it, less than what both ends spread theirs over.
+    expect(look(given(old), memory, 0)).toMatchObject({ steps: [], in: 68_000 });
+    const due = { ...old, rekeyInS: 432 };
+    expect(look(given(due), memory, 68_000).steps).toEqual([`initiate child-blue instead of ${old.id}`]);
+    const fresh = child("blue", { installedS: 0, rekeyInS: 3600, packetsIn: 0 });
+    const both = look(given(due, fresh), memory, 68_010);
+    expect(types(both.events)).toEqual(["tunnel-rekeyed"]);
+    expect(both).toMatchObject({ steps: [], preferred: [] });
+    // The peer had its end before it answered.
+    expect(look(given(due, fresh), memory, 69_010).preferred).toEqual([fresh.id]);
+    // It has been told of none yet, so far as can be seen.
+    expect(look(given(due, fresh), memory, 70_010)).toMatchObject({ steps: [], in: 500 });
+    const used = { ...fresh, packetsIn: 1 };
+    expect(look(given(due, used), memory, 70_510)).toMatchObject({ steps: [], in: 100 });
+    expect(look(given(due, used), memory, 70_610).steps).toEqual([`end-child ${old.id} duplicate`]);
+    expect(look(given(used), memory, 70_650)).toMatchObject({ events: [], steps: [] });
+  });
+
+  test("ends after a while where the peer sends nothing at all", () => {
+    const memory = newMemory();
+    const [old, fresh] = [child("blue", { packetsIn: 0 }), child("blue", { packetsIn: 0 })];
+    const given = peer(["blue"], [ike([old, fresh])]);
+    expect(look(given, memory, 0).preferred).toEqual([fresh.id]);
+    expect(look(given, memory, timings.quietMs - 1)).toMatchObject({ steps: [], in: 1 });
+    expect(look(given, memory, timings.quietMs).steps).toEqual([`end-child ${old.id} duplicate`]);
+  });
+
+  test("is followed by what the other side has made when a packet came by that, or should have", () => {
+    const young = { installedS: 0, packetsIn: 0 };
+    const [old, fresh] = [child("blue"), child("blue", young)];
+    const sa = ike([old, fresh]);
+    const memory = newMemory();
+    look(peer(["blue"], [sa], false), memory, 0);
+    expect(look(peer(["blue"], [sa], false), memory, 2000)).toMatchObject({ preferred: [], in: 1000 });
+    const used = { ...sa, children: [old, { ...fresh, packetsIn: 3 }] };
+    expect(look(peer(["blue"], [used], false), memory, 3000).preferred).toEqual([fresh.id]);
+    const other = newMemory();
+    look(peer(["blue"], [sa], false), other, 0);
+    expect(look(peer(["blue"], [sa], false), other, timings.quietMs).preferred).toEqual([fresh.id]);
+  });
+
+  test("is followed by a new IKE_SA's at once where nothing comes by it: the peer may have begun anew", () => {
+    const old = child("blue");
+    const fresh = child("blue", { installedS: 0, packetsIn: 0 });
+    const [first, second] = [ike([old], { establishedS: 900 }), ike([fresh], { initiator: false })];
+    const silent = newMemory();
+    const given = peer(["blue"], [first, second], false);
+    look(given, silent, 0);
+    expect(look(given, silent, 1000).preferred).toEqual([fresh.id]);
+    const lively = newMemory();
+    look(given, lively, 0);
+    const heard = peer(["blue"], [{ ...first, children: [{ ...old, packetsIn: 2 }] }, second], false);
+    expect(look(heard, lively, 1000)).toMatchObject({ preferred: [], in: 500 });
+  });
+
+  test("stays where it is not followed, which is told, and is tried again after a minute", () => {
+    const memory = newMemory();
+    const old = child("blue", { ...soon, rekeyInS: 400 });
+    const given = peer(["blue"], [ike([old])]);
+    const begun = [`initiate child-blue instead of ${old.id}`];
+    expect(look(given, memory, 0).steps).toEqual(begun);
+    const failed = look(given, memory, 10, "received NO_PROPOSAL_CHOSEN notify error");
+    const why = "received NO_PROPOSAL_CHOSEN notify error";
+    expect(failed.events).toEqual([{ type: "tunnel-rekey-failed", peer: "h2", child: "child-blue", why }]);
+    expect(failed).toMatchObject({ steps: [], in: 59_990 });
+    expect(look(given, memory, 60_000).steps).toEqual(begun);
+  });
+
+  test("is followed by the lower name only, but by either where somebody wishes it, once", () => {
+    const memory = newMemory();
+    const old = child("blue", { ...soon, rekeyInS: 10 });
+    const given = (...children: ChildSa[]) => peer(["blue"], [ike(children)], false);
+    expect(look(given(old), memory, 0).steps).toEqual([]);
+    memory.wishes.set("child-blue", 50);
+    // The lower may have been asked as well.
+    expect(look(given(old), memory, 60)).toMatchObject({ steps: [], in: 1990 });
+    expect(look(given(old), memory, 2050).steps).toEqual([`initiate child-blue instead of ${old.id}`]);
+    expect(look(given(child("blue", { installedS: 0 })), memory, 2060).steps).toEqual([]);
+    expect(look(given(child("blue", { installedS: 1 })), memory, 90_000).steps).toEqual([]);
+  });
+
+  test("is not judged before charon has answered", () => {
+    const memory = newMemory();
+    const old = child("blue");
+    memory.attempt = { child: "child-blue", at: 0, instead: old.id };
+    expect(look(peer(["blue"], [ike([old])]), memory, 10).events).toEqual([]);
+    memory.attempt.answeredAt = 15;
+    expect(types(look(peer(["blue"], [ike([old])]), memory, 20).events)).toEqual(["tunnel-rekey-failed"]);
+  });
+
+  test("waits for as long as charon goes on trying", () => {
+    const memory = newMemory();
+    const [old, next] = [child("blue", { ...soon, rekeyInS: 400 }), child("blue", { installedS: 0 })];
+    const sa = ike([old]);
+    look(peer(["blue"], [sa]), memory, 0);
+    const trying = peer(["blue"], [{ ...sa, isMaking: true }]);
+    expect(look(trying, memory, 2 * timings.attemptMs)).toMatchObject({ events: [], steps: [] });
+    look(peer(["blue"], [{ ...sa, children: [old, next] }]), memory, 2 * timings.attemptMs + 10);
+    expect([...memory.made]).toEqual([next.id]);
+  });
+
+  test("gives way, where it has not begun, to what is missing", () => {
+    const memory = newMemory();
+    const blue = child("blue");
+    memory.attempt = { child: "child-blue", instead: blue.id };
+    expect(look(peer(["blue", "green"], [ike([blue])]), memory, 0).steps).toEqual(["initiate child-green"]);
+    memory.attempt = { child: "child-blue", instead: blue.id };
+    expect(look(peer(["blue"], [ike([blue])]), memory, 10).steps).toEqual([]);
+    expect(memory.attempt).toBeDefined();
+  });
+
+  test("waits while it is one of two, being rekeyed, lost, or not alone on its IKE_SA's way", () => {
+    const due = () => child("blue", { ...soon, rekeyInS: 10 });
+    const steps = (...sas: IkeSa[]) => look(peer(["blue"], sas), newMemory(), 0).steps;
+    expect(steps(ike([due()]))).toHaveLength(1);
+    expect(steps(ike([due(), child("blue", { state: "REKEYED" })]))).toEqual([]);
+    expect(steps(ike([child("blue", { ...soon, state: "REKEYING" })]))).toEqual([]);
+    expect(steps(ike([due()], { isMaking: true }))).toEqual([]);
+    expect(steps(ike([due()]), ike([]))).toEqual([]);
+    const memory = newMemory();
+    const lost = due();
+    memory.lost.set(lost.id, 0);
+    expect(look(peer(["blue"], [ike([lost])]), memory, 0).steps).toEqual([]);
+    // What it was told by others is told anew first.
+    expect(look({ ...peer(["blue"], [ike([due()])]), isStrange: true }, newMemory(), 0).steps).toEqual([]);
   });
 });
 
@@ -389,8 +664,11 @@ describe("by what packets leave", () => {
     const higher = newMemory();
     look(peer(["blue"], [old, fresh], false), higher, 5000);
     expect(look(peer(["blue"], [old, fresh], false), higher, 5200).steps).toEqual([]);
-    // Should the new one go, there is none.
-    expect(look(peer(["blue"], [old]), memory, 1130).steps).toContain("initiate child-blue");
+    // Should the new one go, there is none: the old one goes as well, for charon makes no other beside it.
+    expect(look(peer(["blue"], [old]), memory, 1130).steps).toEqual([
+      `end-child ${old.children[0]?.id} replaced`,
+      "initiate child-blue",
+    ]);
   });
 
   test("by one that comes first again only after it was preferred again", () => {
@@ -436,6 +714,6 @@ describe("by what packets leave", () => {
 });
 
 function decideAfterLook(given: Peer, memory: Memory, now: number) {
-  observe(given, memory, { now, random: 0, why: undefined }, timings);
+  observe(given, memory, { now, asOf: now, random: 0, why: undefined }, timings);
   return decide(given, memory, now, timings);
 }

@@ -1,4 +1,4 @@
-import { rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { firstValueFrom } from "rxjs";
@@ -17,6 +17,7 @@ import {
   fast,
   insides,
   newKey,
+  nowhere,
   type Pair,
   publicKeys,
   up,
@@ -167,6 +168,60 @@ test("what somebody else takes from charon is seen, and its tunnels stay while i
   expect([...downs(a), ...downs(b)]).toEqual([]);
 });
 
+test("a connection that changes and changes back takes further children", async () => {
+  await bothUp(pair.ends, "blue");
+  const [was, other] = [connectionRow(a, b), connectionRow(a, b, { remote: nowhere })];
+  await a.apply({ verb: "replace", row: other, was: was.value });
+  await a.apply({ verb: "replace", row: was, was: other.value });
+  const { length } = a.events;
+  await b.add(bothRows(pair.ends, "green")[1][1]!);
+  await a.add(bothRows(pair.ends, "green")[0][1]!);
+  await Promise.all([up(a, "green", length), up(b, "green")]);
+  await expect.poll(async () => (await sas(a)).length, { timeout: 10_000 }).toBe(1);
+  expect([...downs(a), ...downs(b)]).toEqual([]);
+});
+
+test("what is up moves to a new IKE_SA where charon makes one for new keys, though no agent knows why it does", async () => {
+  await bothUp(pair.ends, "blue", "green");
+  // A further key of each, beside the one that it is proved by, makes nothing wrong; but charon keeps to what it was told.
+  for (const [own, peer] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const was = connectionRow(own, peer);
+    const keys = [...publicKeys(peer), publicKeyOf(newKey())];
+    const auth = { type: "pubkey", own: publicKeys(own)[0]!, peer: keys } as const;
+    await own.apply({ verb: "replace", row: connectionRow(own, peer, { auth }), was: was.value });
+  }
+  for (const end of [a, b]) {
+    end.open();
+    await end.connected();
+  }
+  const [first] = await sas(a);
+  for (const end of [a, b])
+    await expect.poll(async () => (await end.states()).map(({ state }) => state)).toEqual(["up", "up"]);
+  await expect.poll(() => a.tunnels.standing().map(({ state }) => state)).toEqual(["up", "up"]);
+  a.tunnels.rekey("h2", "child-blue");
+  await expect.poll(async () => (await sas(a)).map(({ id }) => id === first?.id), { timeout: 20_000 }).toEqual([false]);
+  for (const end of [a, b]) expect(await end.states()).toMatchObject([{ state: "up" }, { state: "up" }]);
+  expect([...downs(a), ...downs(b)]).toEqual([]);
+});
+
+test("what another version has told charon gets no new keys before it is told anew", async () => {
+  await bothUp(pair.ends, "blue");
+  // By these times it would have had new ones long ago.
+  a.open({ timings: { ...fast, childRekeyS: 36_000 } });
+  await a.connected();
+  await expect.poll(() => a.tunnels.standing().map(({ state }) => state)).toEqual(["up"]);
+  const [row] = await a.tunnels.driver.list("host");
+  expect(row).not.toMatchObject({ value: connectionRow(a, b).value });
+  a.tunnels.rekey("h2", "child-blue");
+  await a.add(...bothRows(pair.ends, "blue")[0]);
+  await expect.poll(async () => (await a.states()).map(({ state }) => state)).toEqual(["up"]);
+  await a.until("tunnel-rekeyed");
+  expect(downs(a)).toEqual([]);
+});
+
 test("a key is rotated, and no tunnel goes down", async () => {
   await bothUp(pair.ends, "blue", "green");
   const old = connectionRow(a, b);
@@ -246,6 +301,33 @@ test("SAs that the kernel lost are made anew at once, and the others stay", asyn
   await a.until("tunnel-rekeyed", ({ child }) => child === "child-blue", length);
   expect((await a.states())[0]).not.toMatchObject({ spiIn: blue.spiIn });
   expect([...downs(a), ...downs(b)]).toEqual([]);
+});
+
+test("new keys are made before charon makes them, and packets leave by them before the old ones end", async () => {
+  const options = await insides(pair.ends);
+  // charon would rekey the lower name's after 9 s, the other one's after an hour: 4 s before are time enough.
+  const times = [{ rekey_time: "9s", rand_time: "0s" }, { rekey_time: "1h" }];
+  await pair.fresh(
+    options.map(({ shape }, n) => ({
+      timings: { ...fast, childRekeyS: 30 },
+      shape: (child, name) => ({ ...(shape?.(child, name) ?? child), ...times[n] }),
+    })),
+  );
+  await bothUp(pair.ends, "blue");
+  const before = (await a.states())[0];
+  const ping = a.host.exec("ping", ["-q", "-i", "0.01", "-c", "600", "-W", "1", "-I", "10.1.0.1", "10.2.0.1"]);
+  await Promise.all([a, b].map((end) => end.until("tunnel-rekeyed")));
+  const hasOne = async () =>
+    (await Promise.all([sas(a), sas(b)])).map((all) => all.flatMap(({ children }) => children).length);
+  await expect.poll(hasOne, { timeout: 10_000 }).toEqual([1, 1]);
+  expect((await ping).stdout).toMatch(/600 packets transmitted, 600 received, 0% packet loss/);
+  expect((await a.states())[0]).toMatchObject({ state: "up" });
+  expect((await a.states())[0]).not.toMatchObject({ spiIn: before?.state === "up" && before.spiIn });
+  const types = [...a.events, ...b.events].map(({ type }) => type);
+  expect(types.filter((type) => !["charon-back", "tunnel-up", "tunnel-rekeyed"].includes(type))).toEqual([]);
+  // It was not charon that did it.
+  const log = await readFile(a.charon.log, "utf8");
+  expect(log).not.toContain("rekeying CHILD_SA");
 });
 
 test("rekeying of both SAs loses no packet", async () => {

@@ -20,6 +20,7 @@ export const fast: Partial<Timings> = {
   attemptMs: 2_000,
   backoffMs: { first: 200, most: 1_000 },
   duplicateMs: 200,
+  quietMs: 1_500,
   dpdDelayS: 1,
   patienceMs: 1_000,
 };

@@ -12,7 +12,7 @@ afterAll(() => pair.close());
 
 test("both sides begin at once, 50 times: in the end there is one of each, and both have the same", async () => {
   // Nobody waits for the other.
-  await pair.fresh({ timings: { ...fast, graceMs: 0, duplicateMs: 100 } });
+  await pair.fresh({ timings: { ...fast, graceMs: 0, duplicateMs: 100, quietMs: 500 } });
   const [a, b] = pair.ends;
   const [mine, theirs] = bothRows(pair.ends, "blue");
   const vici = await Promise.all([a.vici(), b.vici()]);

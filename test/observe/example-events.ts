@@ -52,6 +52,7 @@ export const events: readonly AgentEvent[] = [
   { type: "tunnel-up", peer: "h2", child: "child-blue", cipher: "AES_GCM_16-128", ms: 27.25 },
   { type: "tunnel-down", peer: "h2", child: "child-blue", why: "the peer ended it" },
   { type: "tunnel-rekeyed", peer: "h2", child: "vxlan-4789", cipher: "AES_GCM_16-128" },
+  { type: "tunnel-rekey-failed", peer: "h2", child: "child-blue", why: "received NO_PROPOSAL_CHOSEN notify error" },
   {
     type: "tunnel-retrying",
     peer: "h2",
@@ -61,7 +62,6 @@ export const events: readonly AgentEvent[] = [
     why: "establishing CHILD_SA 'child-blue' failed",
   },
   { type: "tunnel-duplicate", peer: "h2", ended: 1 },
-  { type: "tunnel-duplicate", peer: "h2", child: "child-blue", ended: 2 },
   { type: "tunnel-lost", peer: "h2", child: "child-blue" },
   { type: "charon-away", why: "Cannot connect to /run/skein/charon.vici: expected charon, got ENOENT" },
   { type: "charon-back", version: "charon-systemd 5.9.8", awayMs: 0 },

@@ -52,9 +52,9 @@ it("tells a person what happened, why, and what comes next", () => {
     info tunnel child-blue to h2 is up after 27 ms, AES_GCM_16-128
     warn tunnel child-blue to h2 is down: the peer ended it. Nothing passes until it is up again
     debug tunnel vxlan-4789 to h2 has new keys, AES_GCM_16-128
+    warn no new keys for tunnel child-blue to h2: received NO_PROPOSAL_CHOSEN notify error. It goes on with those that it has; trying again
     warn cannot establish tunnel child-blue to h2: establishing CHILD_SA 'child-blue' failed (attempt 2, next in 2.0 s)
     info IKE to h2 stood more than once: the newest stays, 1 ended
-    info child-blue to h2 stood more than once: the newest stays, 2 ended
     warn somebody took the keys of tunnel child-blue to h2 from the kernel; making new ones
     error charon does not answer: Cannot connect to /run/skein/charon.vici: expected charon, got ENOENT. Tunnels stay as they are; trying again
     info charon is there: charon-systemd 5.9.8
