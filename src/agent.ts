@@ -171,6 +171,7 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     release: () => engine.release(),
     charon: () => (states.encrypted().length > 0 ? ipsec.tunnels.state() : { type: "unneeded" }),
     tunnels: () => ipsec.tunnels.list(),
+    rekey: (peer, child) => ipsec.tunnels.rekey(peer, child),
     async rotateKeys() {
       const own = rotation();
       if (own) return own.rotate();

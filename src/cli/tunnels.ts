@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { TunnelEntry, TunnelsAnswer } from "../observe/answers.ts";
+import type { RekeyAnswer, TunnelEntry, TunnelsAnswer } from "../observe/answers.ts";
 import { duration } from "../observe/duration.ts";
 import { oneLine } from "../observe/one-line.ts";
 import { amount } from "./amount.ts";
@@ -9,7 +9,7 @@ import { counted, table } from "./table.ts";
 import { type Terminal, terminalOf } from "./terminal.ts";
 
 export function addTunnels(program: Command): void {
-  program
+  const tunnels = program
     .command("tunnels")
     .summary("the encrypted tunnels to peers, by network: state, cipher, age, traffic, and why one is not up")
     .description(
@@ -25,6 +25,29 @@ export function addTunnels(program: Command): void {
       if (json) terminal.json(answer);
       else terminal.print(tunnelsText(answer, terminal, Date.now()));
     });
+  tunnels
+    .command("rekey")
+    .summary("make new keys for tunnels now, without losing a packet")
+    .description(
+      "Makes new keys for tunnels that are up, as is done once an hour anyway: packets leave by the old ones until both ends have\n" +
+        "the new. Returns at once; skein events tells of each tunnel when it has them.",
+    )
+    .option("--network <name>", "of this network only")
+    .option("--peer <host>", "to this host only")
+    .option("--json", "print the outcome as data")
+    .action(async (_, command) => {
+      const terminal = terminalOf(command);
+      const { json, network, peer } = command.optsWithGlobals();
+      const query = new URLSearchParams({ ...(network && { network }), ...(peer && { peer }) });
+      const answer = await ask<RekeyAnswer>(terminal.socket, `POST /v1/tunnels/rekey?${query}`);
+      if (json) terminal.json(answer);
+      else terminal.print(rekeyText(answer));
+    });
+}
+
+function rekeyText({ tunnels }: RekeyAnswer): string {
+  const places = tunnels.map(({ network, peer }) => `${network} to ${peer}`);
+  return `New keys are being made for ${counted(tunnels.length, "tunnel")}: ${places.join(", ")}.`;
 }
 
 export function tunnelsText(answer: TunnelsAnswer, { paint }: Pick<Terminal, "paint">, now: number): string {

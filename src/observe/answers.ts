@@ -256,6 +256,12 @@ export interface KeysAnswer {
   hosts: readonly { host: string; keys: readonly string[]; self: boolean }[];
 }
 
+/** `POST /v1/tunnels/rekey?network=&peer=`: new keys are being made for these. */
+export interface RekeyAnswer {
+  host: string;
+  tunnels: readonly { network: string; peer: string }[];
+}
+
 /** `POST /v1/keys/rotate`; asked again it goes on, and says how far it is. */
 export interface KeyRotateAnswer {
   host: string;

@@ -51,7 +51,7 @@ export function countTunnels(entries: readonly TunnelEntry[]): TunnelCount {
 }
 
 /** As its row's key has it. */
-function childOf(net: string, { backend }: Network): string {
+export function childOf(net: string, { backend }: Network): string {
   return backend.type === "vxlan" ? `vxlan-${backend.port}` : `child-${net}`;
 }
 

@@ -58,6 +58,8 @@ export interface AgentView {
   charon(): CharonState | { type: "unneeded" };
   /** Every child that charon was told of; never rejects. */
   tunnels(): Promise<readonly TunnelState[]>;
+  /** New keys for a tunnel that is up. */
+  rekey(peer: string, child: string): void;
   /**
    * Begins to prove this host by another key, or goes on with that; rejects with a Fault where it has none, and with a
    * StoreError.

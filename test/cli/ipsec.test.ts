@@ -61,6 +61,21 @@ describe("tunnels", () => {
   });
 });
 
+describe("tunnels rekey", () => {
+  it("says for which new keys are made", async () => {
+    const view = sealedView();
+    const { code, stdout } = await against(view, "tunnels rekey --network pink --peer h2");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "New keys are being made for 1 tunnel: pink to h2.\n" });
+    expect(view.asked).toEqual(["rekey vxlan-4789 to h2"]);
+  });
+
+  it("has none to make where no tunnel is up", async () => {
+    const { code, stderr } = await against(sealedView(), "tunnels rekey --peer h3");
+    expect(stderr).toBe("skein: Cannot make new keys: expected a tunnel that is up, got none; see skein tunnels\n");
+    expect(code).not.toBe(0);
+  });
+});
+
 describe("status", () => {
   it("shows charon, and how many tunnels are up of how many", async () => {
     const { stdout } = await against(sealedView(), "status");

@@ -179,6 +179,7 @@ export function fakeView(given: Partial<AgentView> = {}): FakeView {
     },
     charon: () => ({ type: "unneeded" }),
     tunnels: async () => [],
+    rekey: (peer, child) => void asked.push(`rekey ${child} to ${peer}`),
     async rotateKeys() {
       asked.push("rotate");
       return { from: oldKey, to: newKey, state: "announced", waitingFor: ["h2"] };

@@ -100,6 +100,23 @@ describe("questions", () => {
     });
   });
 
+  it("may be orders: tunnels that are up have new keys made, of all or of those that are named", async () => {
+    const view = sealedView();
+    await here.serve(view);
+    const both = { host: "h1", tunnels: ["green", "pink"].map((network) => ({ network, peer: "h2" })) };
+    expect(await here.ask("POST /v1/tunnels/rekey")).toEqual({ status: 200, body: both });
+    await here.ask("POST /v1/tunnels/rekey?network=green&peer=h2");
+    const asked = ["rekey child-green to h2", "rekey vxlan-4789 to h2", "rekey child-green to h2"];
+    expect(view.asked).toEqual(asked);
+    for (const [question, code] of [
+      ["?peer=h3", "NO_TUNNEL"],
+      ["?network=gone", "NETWORK_UNKNOWN"],
+      ["?child=child-green", "QUERY"],
+    ])
+      expect(await here.ask(`POST /v1/tunnels/rekey${question}`)).toMatchObject({ body: { code } });
+    expect(view.asked).toEqual(asked);
+  });
+
   it("may be orders: keys are changed by the agent", async () => {
     const view = fakeView();
     await here.serve(view);
