@@ -74,23 +74,29 @@ test("no packet is lost when IKE_SA and children get new keys under load, by eit
   const { scene } = all;
   await inPlace();
   const cut = await cutShort();
-  const lost = await pinging(all, async () => {
-    for (const [host, peer] of [
-      ["h1", "h2"],
-      ["h2", "h1"],
-    ] as const) {
-      const before = await spis(all);
-      const [ike] = await ikeSas(host);
-      const { tunnels } = await ask<RekeyAnswer>(scene.agent(host).socket, `POST /v1/tunnels/rekey?peer=${peer}`);
-      expect(tunnels).toEqual(nets.map((network) => ({ network, peer })));
-      await expect
-        .poll(async () => (await spis(all)).filter((spi) => !before.includes(spi)).length, { timeout: 20_000 })
-        .toBe(before.length);
-      await inPlace();
-      await scene.lab.host(host).output("swanctl", ["--rekey", "--ike", `conn-${peer}`, "--uri", vici]);
-      await expect.poll(async () => (await ikeSas(host)).map((id) => id === ike), { timeout: 20_000 }).toEqual([false]);
-    }
-  });
+  const lost = await pinging(
+    all,
+    async () => {
+      for (const [host, peer] of [
+        ["h1", "h2"],
+        ["h2", "h1"],
+      ] as const) {
+        const before = await spis(all);
+        const [ike] = await ikeSas(host);
+        const { tunnels } = await ask<RekeyAnswer>(scene.agent(host).socket, `POST /v1/tunnels/rekey?peer=${peer}`);
+        expect(tunnels).toEqual(nets.map((network) => ({ network, peer })));
+        await expect
+          .poll(async () => (await spis(all)).filter((spi) => !before.includes(spi)).length, { timeout: 20_000 })
+          .toBe(before.length);
+        await inPlace();
+        await scene.lab.host(host).output("swanctl", ["--rekey", "--ike", `conn-${peer}`, "--uri", vici]);
+        await expect
+          .poll(async () => (await ikeSas(host)).map((id) => id === ike), { timeout: 20_000 })
+          .toEqual([false]);
+      }
+    },
+    5,
+  );
   expect({ lost, cut: (await cutShort()) - cut }).toEqual({ lost: { blue: 0, red: 0 }, cut: 0 });
   await oneOfEach();
 });

@@ -12,12 +12,20 @@ beforeAll(async () => {
 // What comes after has labs of its own, and one processor.
 afterAll(() => all?.scene.lab.close());
 
-test("what has seen nothing in clear is awake: it sees a datagram for VXLAN's port that is no network's", async () => {
-  expect(await all.clear()).toEqual([]);
-  await all.scene.lab.host("h1").output("bash", ["-c", "echo > /dev/udp/10.99.0.2/4789"]);
-  await expect
-    .poll(() => all.clear(), { timeout: 20_000 })
-    .toContainEqual(expect.stringMatching(/> 10\.99\.0\.2\.4789:/));
+test("what has seen nothing in clear is awake: it sees what is no network's, and nothing came before that", async () => {
+  const h1 = all.scene.lab.host("h1");
+  for (const n of [2, 3]) {
+    await h1.output("bash", ["-c", `echo > /dev/udp/10.99.0.${n}/4789`]);
+    // An address of the networks that none of them has, by way of the other host.
+    await h1.output("ip", ["route", "add", `10.42.25${n}.1/32`, "via", `10.99.0.${n}`]);
+    await ping(h1, `10.42.25${n}.1`, 1);
+  }
+  const awake = [2, 3].map((n) => new RegExp(`> 10\\.99\\.0\\.${n}\\.4789:|> 10\\.42\\.25${n}\\.1: ICMP echo request`));
+  // On the wires of h1, h2 and h3: two and two for each of the others.
+  await expect.poll(async () => (await all.clear()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(8);
+  for (const pattern of awake)
+    expect((await all.clear()).filter((line) => pattern.test(line)).length).toBeGreaterThanOrEqual(4);
+  expect((await all.clear()).filter((line) => !awake.some((pattern) => pattern.test(line)))).toEqual([]);
 });
 
 /** Of h3 the agent is dead and the policies are flushed: the guard is what is left. Its network's device is no host's peer. */

@@ -56,7 +56,7 @@ async function open(): Promise<Sealed> {
   return { scene, clear: () => linesOf(captures) };
 }
 
-/** tcpdump may hold lines that it has not written yet: what is asked of the wire now comes out after them. */
+/** What tcpdump has told by now; what comes last shows that nothing came before it. */
 async function linesOf(captures: readonly Capture[]): Promise<readonly string[]> {
   return captures.flatMap(({ lines }) => lines);
 }
