@@ -10,7 +10,7 @@ export interface Check {
   verdict: Verdict;
   expected: string;
   found: string;
-  /** What to do about it, as an operator would type it; absent where all is well. */
+  /** What to do about it, as an operator would type it; absent where all is well, there for all else. */
   remedy?: string;
 }
 
@@ -31,8 +31,8 @@ export function amiss(verdict: "warning" | "wrong", said: Said, remedy: string):
   return { ...said, verdict, remedy };
 }
 
-export function unknown(said: Said): Check {
-  return { ...said, verdict: "unknown" };
+export function unknown(said: Said, remedy = "skein doctor, as root and on the host itself"): Check {
+  return { ...said, verdict: "unknown", remedy };
 }
 
 /** What encrypted networks need is wrong to lack where there are any, and worth a word where there may be. */

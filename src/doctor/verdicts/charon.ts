@@ -39,7 +39,11 @@ export function judgeCharon(found: CharonFound, isEncrypted: boolean | undefined
 
 function judgeVersion(version: string | undefined, verdict: "warning" | "wrong"): Check {
   const said = { area, name: "version", expected: `strongSwan ${oldest.join(".")} or newer` } as const;
-  if (version === undefined) return unknown({ ...said, found: "charon that does not run, and no swanctl to ask" });
+  if (version === undefined)
+    return unknown(
+      { ...said, found: "charon that does not run, and no swanctl to ask" },
+      "systemctl start skein-charon, or apt-get install strongswan-swanctl",
+    );
   const found = { ...said, found: version };
   return isAtLeast(version, oldest) ? well(found) : amiss(verdict, found, `upgrade strongSwan, as in ${install}`);
 }

@@ -60,7 +60,7 @@ async function withoutCharon(
   const silent = await ping(stage.placeOf(base), address, 5);
   const seen = (await capture.stop()).length;
   tell.claim("No packet gets through", silent.received === 0, lossOf(silent));
-  tell.claim("and on the wire there is nothing", seen === 0, `${seen} packets`);
+  tell.claim("and on the wire there is neither ESP nor a packet in clear", seen === 0, `${seen} packets`);
   await charons.get("h1")?.start();
   const back = await firstAnswer(stage, address);
   tell.claim(
