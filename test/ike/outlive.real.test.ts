@@ -306,11 +306,11 @@ test("SAs that the kernel lost are made anew at once, and the others stay", asyn
 // By which SA packets leave is nobody's choice in user space: that none is lost is shown in the virtual machine.
 test("new keys are made before charon makes them, and the old ones end", async () => {
   const options = await insides(pair.ends);
-  // charon would rekey the lower name's after 9 s, the other one's after an hour: 4 s before are time enough.
-  const times = [{ rekey_time: "9s", rand_time: "0s" }, { rekey_time: "1h" }];
+  // charon would rekey the lower name's after 20 s, the other one's after an hour; 15 s before new ones are made.
+  const times = [{ rekey_time: "20s", rand_time: "0s" }, { rekey_time: "1h" }];
   await pair.fresh(
     options.map(({ shape }, n) => ({
-      timings: { ...fast, childRekeyS: 30 },
+      timings: { ...fast, childRekeyS: 120 },
       shape: (child, name) => ({ ...(shape?.(child, name) ?? child), ...times[n] }),
     })),
   );
