@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Child, Connection } from "../../src/desired/rows.ts";
-import { type Composer, carried, carriedChild, compose, settingsDigest } from "../../src/ike/compose.ts";
+import { type Composer, carried, carriedChild, carriedTime, compose, settingsDigest } from "../../src/ike/compose.ts";
 import { mustRenew } from "../../src/ike/renewal.ts";
 import { defaultTimings } from "../../src/ike/timings.ts";
 import { decodeMessage } from "../../src/ike/vici/decode.ts";
@@ -42,6 +42,14 @@ test("a child is another for charon where it is to be had once more, and the sam
       for (const each of rest) expect(section(anew, each)).toEqual(section(once, each));
     }),
   );
+});
+
+test("what charon is told bears when it was told, and when a key was taken", () => {
+  const told = compose({ connection: base, children: new Map(), toldAt: 70, revokedAt: 60 }, composer);
+  const groups = list(section(decodeMessage(encodeMessage(told)), "local"), "groups");
+  expect([carriedTime(groups, "told"), carriedTime(groups, "revoked")]).toEqual([70, 60]);
+  expect(carried(groups)).toEqual(base);
+  expect(carriedTime(["told.", "told.x1", "revoked.5"], "told")).toBeUndefined();
 });
 
 test("what charon is told, in the words of swanctl.conf(5)", () => {

@@ -170,9 +170,13 @@ test("what somebody else takes from charon is seen, and its tunnels stay while i
 
 test("a connection that changes and changes back takes further children", async () => {
   await bothUp(pair.ends, "blue");
-  const [was, other] = [connectionRow(a, b), connectionRow(a, b, { remote: nowhere })];
-  await a.apply({ verb: "replace", row: other, was: was.value });
-  await a.apply({ verb: "replace", row: was, was: other.value });
+  for (const [own, was, other] of [
+    [a, connectionRow(a, b), connectionRow(a, b, { remote: nowhere })],
+    [b, connectionRow(b, a), connectionRow(b, a, { local: nowhere })],
+  ] as const) {
+    await own.apply({ verb: "replace", row: other, was: was.value });
+    await own.apply({ verb: "replace", row: was, was: other.value });
+  }
   const { length } = a.events;
   await b.add(bothRows(pair.ends, "green")[1][1]!);
   await a.add(bothRows(pair.ends, "green")[0][1]!);
