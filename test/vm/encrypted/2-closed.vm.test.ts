@@ -37,18 +37,22 @@ describe("in clear passes nothing", () => {
   test("while charon is stopped; status says so, and when it is back so are the tunnels", async () => {
     const { scene } = all;
     let since = 0;
-    await pinging(all, async () => {
-      await scene.charon("h1").stop();
-      try {
-        await nothingPasses(1, 2);
-        await expect
-          .poll(async () => (await status(scene, "h1")).charon, { timeout: 20_000 })
-          .toMatchObject({ state: "away" });
-      } finally {
-        since = performance.now();
-        await scene.charon("h1").start();
-      }
-    });
+    await pinging(
+      all,
+      async () => {
+        await scene.charon("h1").stop();
+        try {
+          await nothingPasses(1, 2);
+          await expect
+            .poll(async () => (await status(scene, "h1")).charon, { timeout: 20_000 })
+            .toMatchObject({ state: "away" });
+        } finally {
+          since = performance.now();
+          await scene.charon("h1").start();
+        }
+      },
+      100,
+    );
     await back(all, "the start of a charon that was stopped", since);
     expect(await all.clear()).toEqual([]);
   });
@@ -56,15 +60,19 @@ describe("in clear passes nothing", () => {
   test("while charon is killed; the next one is told everything anew", async () => {
     const { scene } = all;
     let since = 0;
-    await pinging(all, async () => {
-      await scene.charon("h1").kill();
-      try {
-        for (const net of nets) await ping(scene.placeOf(container(net, 1)), container(net, 2).ip, 2);
-      } finally {
-        since = performance.now();
-        await scene.charon("h1").start();
-      }
-    });
+    await pinging(
+      all,
+      async () => {
+        await scene.charon("h1").kill();
+        try {
+          for (const net of nets) await ping(scene.placeOf(container(net, 1)), container(net, 2).ip, 2);
+        } finally {
+          since = performance.now();
+          await scene.charon("h1").start();
+        }
+      },
+      100,
+    );
     await back(all, "the start of a charon that was killed", since);
     expect(await all.clear()).toEqual([]);
   });

@@ -95,7 +95,7 @@ test("no packet is lost when IKE_SA and children get new keys under load, by eit
           .toEqual([false]);
       }
     },
-    5,
+    10,
   );
   expect({ lost, cut: (await cutShort()) - cut }).toEqual({ lost: { blue: 0, red: 0 }, cut: 0 });
   await oneOfEach();
