@@ -3,7 +3,7 @@ import { isConnecting, isUnderway, liveOf, type Memory, type Peer, strayMs, targ
 import { type Decision, Plan, type Step } from "./plan.ts";
 import { leaveOlder, prefer } from "./preference.ts";
 import { renew } from "./rekeying.ts";
-import { type IkeSa, isUp } from "./sa.ts";
+import { childrenOf, type IkeSa, isUp } from "./sa.ts";
 import { replaceStale, settle } from "./settle.ts";
 import type { Timings } from "./timings.ts";
 
@@ -16,6 +16,7 @@ const rekeyMs = 3_000;
 const apartMs = 2_500;
 /** Less than the time after which the lower name settles: until then all is to have moved. */
 const moveMs = 500;
+
 /**
  * What is to be done so that each wanted child is up once. Of what is there now only: whatever way led there, the same is
  * done. One child of a peer is begun at a time, so that none is begun twice.
@@ -47,7 +48,7 @@ function unwanted(sa: IkeSa): Step {
 }
 
 function endUnwanted(plan: Plan, { wanted }: Peer, memory: Memory, live: readonly IkeSa[]): void {
-  for (const { id, name } of live.flatMap(({ children }) => children).filter(isUp)) {
+  for (const { id, name } of childrenOf(live).filter(isUp)) {
     if (!wanted.includes(name)) {
       if (isStray(plan, memory, name)) plan.add({ do: "end-child", id, because: "unwanted", child: name });
     } else if (memory.outdated.has(id)) {

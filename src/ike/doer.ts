@@ -2,6 +2,7 @@ import type { TunnelDriver } from "./driver.ts";
 import type { Choice, Outgoing } from "./outgoing.ts";
 import type { Memory } from "./peer.ts";
 import type { Step } from "./plan.ts";
+import { childrenOf } from "./sa.ts";
 import { Turnstile } from "./turnstile.ts";
 import { ask } from "./vici/commands.ts";
 import type { ViciConnection } from "./vici/connection.ts";
@@ -70,7 +71,7 @@ export class Doer {
       // Of a charon that was.
       if (memory.attempt !== attempt) return;
       attempt.at = performance.now();
-      attempt.known = new Set(watched.sas.flatMap(({ children }) => children.map(({ id }) => id)));
+      attempt.known = new Set(childrenOf(watched.sas).map(({ id }) => id));
       try {
         await this.#tell(watched, step, this.#link().long());
       } catch (error) {

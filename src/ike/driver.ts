@@ -59,12 +59,7 @@ export function tunnelDriver(
   return {
     loaded,
     anew: (conn, child) => inTurn(conn, () => tellAnew(conn, child)),
-    async retell(conn) {
-      await inTurn(conn, async () => {
-        const told = loaded.get(conn);
-        if (told && !isStrange(told)) await load(conn, told, monotonicMs());
-      });
-    },
+    retell: (conn) => inTurn(conn, () => tellAgain(conn)),
     async opened(opening) {
       await look(opening);
       notices.next({ type: "relist", scope: "host", kinds: ["tunnel"], why: "charon is there" });
@@ -108,6 +103,11 @@ export function tunnelDriver(
     writes++;
   }
 
+  async function tellAgain(conn: string): Promise<void> {
+    const told = loaded.get(conn);
+    if (told && !isStrange(told)) await load(conn, { ...told, toldAt: monotonicMs() });
+  }
+
   async function look(from: Link): Promise<void> {
     const before = writes;
     const events = await listed(from.long(), "list-conns");
@@ -131,11 +131,11 @@ export function tunnelDriver(
       if (operation.verb !== "remove") answers[index] = missing(operation.row.key, conn);
   }
 
-  async function load(conn: string, wish: Loaded, told?: number): Promise<void> {
+  async function load(conn: string, wish: Loaded): Promise<void> {
     const was = loaded.get(conn);
     const at = performance.now();
     const isSame = was !== undefined && isDeepStrictEqual(was.connection, wish.connection);
-    const toldAt = told ?? (isSame ? was.toldAt : monotonicMs());
+    const toldAt = wish.toldAt ?? (isSame ? was.toldAt : monotonicMs());
     const isTaken = was !== undefined && isRevoked(was.connection, wish.connection);
     const revokedAt = isTaken ? monotonicMs() : was?.revokedAt;
     const next = {

@@ -81,8 +81,11 @@ function strangeChild(child: Message): Child {
 
 /** Whether charon was told this by something else than this version of ours. */
 export function isStrange({ connection, children }: Loaded): boolean {
-  const isOther = connection.auth.type === "pubkey" && connection.auth.own === "";
-  return isOther || [...children.values()].some(({ reqid }) => reqid === 0);
+  return isStrangeConnection(connection) || children.values().some(({ reqid }) => reqid === 0);
+}
+
+export function isStrangeConnection({ auth }: Connection): boolean {
+  return auth.type === "pubkey" && auth.own === "";
 }
 
 /** charon shows labels in hex, with the zero octet they end in. */

@@ -1,5 +1,5 @@
 import { type Heard, isUnderway, liveOf, type Memory, type Peer, targetOf, upOn } from "./peer.ts";
-import type { ChildSa } from "./sa.ts";
+import { type ChildSa, childrenOf } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
 import { peerOf } from "./tunnel-key.ts";
@@ -32,7 +32,7 @@ export function observe(peer: Peer, memory: Memory, moment: Moment, timings: Tim
     memory.renewSince ??= moment.now;
     memory.revokeSince ??= moment.now;
   }
-  for (const { id, installedS, packetsIn } of peer.sas.flatMap(({ children }) => children)) {
+  for (const { id, installedS, packetsIn } of childrenOf(peer.sas)) {
     if (!memory.installed.has(id)) memory.installed.set(id, moment.now - Math.max(0, installedS - roundingS) * 1000);
     memory.heard.set(id, hear(memory.heard.get(id), packetsIn, moment.now));
   }
@@ -111,7 +111,7 @@ function outcome(peer: Peer, memory: Memory, moment: Moment, timings: Timings): 
 }
 
 function noteDone(peer: Peer, memory: Memory, sa: ChildSa, { at = 0, known }: NonNullable<Memory["attempt"]>): void {
-  const siblings = peer.sas.flatMap(({ children }) => children).filter(({ name }) => name === sa.name);
+  const siblings = childrenOf(peer.sas).filter(({ name }) => name === sa.name);
   // Of two that have come one is the peer's.
   if (known && siblings.every(({ id }) => id === sa.id || known.has(id))) memory.made.add(sa.id);
   // That charon made it on this IKE_SA says that to it that is of the connection as it is; and that it made another IKE_SA,
@@ -136,7 +136,7 @@ function backoff(attempt: number, { backoffMs: { first, most } }: Timings, rando
 /** What is remembered of SAs and children that are no more. */
 function forgetGone({ sas, wanted }: Peer, memory: Memory): void {
   const ids = new Set(sas.map(({ id }) => id));
-  const children = new Set(sas.flatMap((sa) => sa.children.map(({ id }) => id)));
+  const children = new Set(childrenOf(sas).map(({ id }) => id));
   for (const id of memory.established.keys()) if (!ids.has(id)) memory.established.delete(id);
   for (const id of memory.stale) if (!ids.has(id)) memory.stale.delete(id);
   if (wanted.length > 0) memory.strays.delete("");

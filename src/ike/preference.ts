@@ -23,7 +23,7 @@ export function prefer(plan: Plan, peer: Peer, memory: Memory, ranked: readonly 
       if (sa.children.some(({ name, state }) => name === child.name && state === "REKEYED")) continue;
       if (!isInPlace(plan, peer, memory, child, timings)) continue;
       // Of one name the last that was preferred is the one, should another come to be the first again.
-      for (const other of ranked.flatMap((each) => childrenOf(each, child.name))) memory.preferred.delete(other.id);
+      for (const other of ranked.flatMap((each) => upOf(each, child.name))) memory.preferred.delete(other.id);
       memory.preferred.set(child.id, plan.now);
       plan.add({ do: "prefer", id: child.id, sa: outgoingOf(sa, child) });
     }
@@ -36,30 +36,32 @@ export function prefer(plan: Plan, peer: Peer, memory: Memory, ranked: readonly 
 function isInPlace(plan: Plan, { sas }: Peer, memory: Memory, child: ChildSa, timings: Timings): boolean {
   const since = memory.installed.get(child.id) ?? plan.now;
   if (!plan.isDue(since + installMs)) return false;
-  const others = sas
-    .filter(isLive)
-    .flatMap((sa) => childrenOf(sa, child.name))
-    .filter(({ id }) => id !== child.id);
-  if (others.length === 0 || memory.made.has(child.id) || hasArrived(memory, child)) return true;
-  if (hasFollowedSilence(plan, sas, memory, child)) return true;
-  if (plan.isDue(since + timings.quietMs)) return true;
-  plan.lookAgain(since);
-  return false;
+  if (othersOf(sas, child).length === 0 || isProven(memory, child)) return true;
+  return hasFollowedSilence(plan, sas, memory, child) || hasWaited(plan, since, timings);
 }
 
-function hasArrived({ heard }: Memory, child: ChildSa): boolean {
-  return heard.get(child.id)?.firstAt !== undefined;
+/** Whether the peer has its end for certain: it answered, or sent something. */
+export function isProven({ made, heard }: Memory, { id }: ChildSa): boolean {
+  return made.has(id) || heard.get(id)?.firstAt !== undefined;
 }
 
 /** Whether it is of another IKE_SA than what it follows, and nothing has come by that since. */
 function hasFollowedSilence(plan: Plan, sas: readonly IkeSa[], memory: Memory, child: ChildSa): boolean {
-  const others = sas
-    .filter(isLive)
-    .map((sa) => childrenOf(sa, child.name))
-    .filter((each) => each.length > 0);
-  const isBeside = others.some((each) => each.length > 1 && each.some(({ id }) => id === child.id));
-  const older = others.flat().filter(({ id }) => id !== child.id);
-  return !isBeside && isSilent(plan, memory, older, memory.heard.get(child.id)?.seenAt);
+  const own = sas.filter(({ children }) => children.some(({ id }) => id === child.id));
+  if (othersOf(own, child).length > 0) return false;
+  return isSilent(plan, memory, othersOf(sas, child), memory.heard.get(child.id)?.seenAt);
+}
+
+/** CHILD_SAs of the same child beside it. */
+function othersOf(sas: readonly IkeSa[], { id, name }: ChildSa): ChildSa[] {
+  return sas.filter(isLive).flatMap((sa) => upOf(sa, name).filter((each) => each.id !== id));
+}
+
+/** Whether the peer has had all its time, though nothing has come; until then it is looked for. */
+function hasWaited(plan: Plan, since: number, { quietMs }: Timings): boolean {
+  if (plan.isDue(since + quietMs)) return true;
+  plan.lookAgain(since);
+  return false;
 }
 
 /** Whether nothing has come by any of them since then, for long enough to tell. */
@@ -71,7 +73,7 @@ export function isSilent(plan: Plan, { heard }: Memory, children: readonly Child
 export function leaveOlder(plan: Plan, memory: Memory, ranked: readonly IkeSa[]): void {
   for (const [at, sa] of ranked.entries())
     for (const child of sa.children.filter(isUp)) {
-      const older = ranked.slice(at + 1).map((each) => ({ sa: each, children: childrenOf(each, child.name) }));
+      const older = ranked.slice(at + 1).map((each) => ({ sa: each, children: upOf(each, child.name) }));
       if (!older.some(({ children }) => children.length > 0) || !isChosen(plan, memory, child)) continue;
       plan.add({ do: "leave", older: older.flatMap(({ sa, children }) => leaving(sa, children, memory)) });
     }
@@ -96,12 +98,10 @@ export function isMoved(
   const firstAt = memory.heard.get(child.id)?.firstAt;
   if (firstAt !== undefined) return plan.isDue(firstAt + leaveMs);
   if (memory.made.has(child.id) && hasFollowedSilence(plan, sas, memory, child)) return true;
-  if (plan.isDue(since + timings.quietMs)) return true;
-  plan.lookAgain(since);
-  return false;
+  return hasWaited(plan, since, timings);
 }
 
-function childrenOf({ children }: IkeSa, name: string): ChildSa[] {
+function upOf({ children }: IkeSa, name: string): ChildSa[] {
   return children.filter((child) => isUp(child) && child.name === name);
 }
 

@@ -1,6 +1,6 @@
 import { isUnderway, type Memory, type Peer } from "./peer.ts";
 import type { Plan } from "./plan.ts";
-import type { ChildSa, IkeSa } from "./sa.ts";
+import { type ChildSa, childrenOf, type IkeSa } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 
 /**
@@ -22,10 +22,7 @@ export function renew(plan: Plan, peer: Peer, memory: Memory, live: readonly Ike
   const [sa, ...others] = live;
   // Of several one is to go first, and what charon was told by others is about to be told anew.
   if (!sa || others.length > 0 || isUnderway(peer) || peer.isStrange) return;
-  const siblings = Map.groupBy(
-    peer.sas.flatMap(({ children }) => children),
-    ({ name }) => name,
-  );
+  const siblings = Map.groupBy(childrenOf(peer.sas), ({ name }) => name);
   for (const child of sa.children) {
     if (child.state !== "INSTALLED" || siblings.get(child.name)?.length !== 1) continue;
     if (!peer.wanted.includes(child.name) || memory.lost.has(child.id)) continue;

@@ -1,4 +1,5 @@
 import type { Connection } from "../desired/rows.ts";
+import { isStrangeConnection } from "./loaded.ts";
 
 /**
  * Whether an IKE_SA made by the one row is wrong by the other, and not only another than would be made now. A further key
@@ -7,7 +8,7 @@ import type { Connection } from "../desired/rows.ts";
 export function mustRenew(was: Connection, now: Connection): boolean {
   if (was.local !== now.local || was.remote !== now.remote || was.encap !== now.encap) return true;
   if (was.auth.type === "psk" || now.auth.type === "psk") return was.auth.type !== now.auth.type;
-  return was.auth.own === "" || isRevoked(was, now);
+  return isStrangeConnection(was) || isRevoked(was, now);
 }
 
 /** Whether a key by which the peer may have proved itself is its no more. */

@@ -57,6 +57,10 @@ export function isLive({ state }: IkeSa): boolean {
   return state === "ESTABLISHED" || state === "REKEYING";
 }
 
+export function childrenOf(sas: readonly IkeSa[]): ChildSa[] {
+  return sas.flatMap(({ children }) => children);
+}
+
 /** Whether packets pass. */
 export function isUp({ state }: ChildSa): boolean {
   return state === "INSTALLED" || state === "REKEYING" || state === "UPDATING";

@@ -1,7 +1,7 @@
 import { end, endIke, isToAsk, retire } from "./ending.ts";
 import { liveOf, type Memory, type Peer, targetOf, upOn } from "./peer.ts";
 import type { Plan, Step } from "./plan.ts";
-import { isChosen, isMoved, isSilent } from "./preference.ts";
+import { isChosen, isMoved, isProven, isSilent } from "./preference.ts";
 import { type IkeSa, isLive, isUp } from "./sa.ts";
 import type { Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
@@ -34,9 +34,8 @@ export function settle(plan: Plan, peer: Peer, memory: Memory, timings: Timings)
   const patience = peer.isLower ? timings.duplicateMs : higherPatience * timings.duplicateMs + 3 * timings.quietMs;
   const [newest, ...older] = targetOf(peer, memory);
   if (isDouble(plan, memory, "", older.length > 0, patience) && newest)
-    for (const { id } of older)
-      for (const sa of peer.sas.filter((each) => each.id === id))
-        settleIke(plan, peer, memory, { newest, sa, timings, patience });
+    for (const sa of peer.sas.filter(({ id }) => older.some((each) => each.id === id)))
+      settleIke(plan, peer, memory, { newest, sa, timings, patience });
   const children = peer.sas.find(({ id }) => id === newest?.id)?.children ?? [];
   for (const name of peer.wanted) {
     const standing = children.filter((child) => child.name === name && child.state === "INSTALLED");
@@ -65,10 +64,10 @@ function settleIke(
   }
   if (!newest.children.filter(isUp).every((child) => isChosen(plan, memory, child))) return;
   const since = memory.doubleSince.get("") ?? plan.now;
-  // The peer has the newest for certain.
-  const isProven = newest.children.some(({ id }) => memory.made.has(id) || memory.heard.get(id)?.firstAt !== undefined);
-  if (isProven && isSilent(plan, memory, sa.children, since)) endIke(plan, sa, memory, "duplicate");
-  else if (plan.isDue(since + patience + stuckMs) && isToAsk(plan, memory, `ike ${sa.id}`)) plan.add({ do: "retell" });
+  if (newest.children.some((child) => isProven(memory, child)) && isSilent(plan, memory, sa.children, since))
+    endIke(plan, sa, memory, "duplicate");
+  else if (plan.isDue(since + patience + stuckMs) && isToAsk(plan, memory, `ike ${newest.id}`))
+    plan.add({ do: "retell" });
 }
 
 /** Whether there have been two for long enough: a rekeying has two for a moment, and a peer's own settling is awaited. */

@@ -19,11 +19,8 @@ export class Turnstile {
 
   async #run(): Promise<void> {
     this.#isBusy = true;
-    try {
-      for (let next = this.#take(); next; next = this.#take()) await next();
-    } finally {
-      this.#isBusy = false;
-    }
+    for (let next = this.#take(); next; next = this.#take()) await next();
+    this.#isBusy = false;
   }
 
   #take(): (() => Promise<void>) | undefined {

@@ -3,7 +3,7 @@ import type { Loaded } from "./loaded.ts";
 import { hostOf } from "./outgoing.ts";
 import { type Memory, newMemory, strayMs } from "./peer.ts";
 import { isRevoked, mustRenew } from "./renewal.ts";
-import type { ChildSa, IkeSa } from "./sa.ts";
+import { type ChildSa, childrenOf, type IkeSa } from "./sa.ts";
 import type { Lost } from "./tunnels.ts";
 import type { Event } from "./vici/commands.ts";
 import { type Message, section, text } from "./vici/message.ts";
@@ -130,8 +130,4 @@ export function forgetSas({ memory }: Watched, now: number): string[] {
   memory.renewSince = memory.revokeSince = undefined;
   memory.attempt = undefined;
   return were;
-}
-
-function childrenOf(sas: readonly IkeSa[]): ChildSa[] {
-  return sas.flatMap(({ children }) => children);
 }
