@@ -33,25 +33,33 @@ async function nothingPasses(from: number, to: number): Promise<void> {
   expect(await all.clear()).toEqual([]);
 }
 
+/** What happens without h1's charon, under pings all the while; answers since when it is started again. */
+async function whileGone(end: () => Promise<unknown>, act: () => Promise<void>): Promise<number> {
+  let since = 0;
+  const without = async () => {
+    await end();
+    try {
+      await act();
+    } finally {
+      since = performance.now();
+      await all.scene.charon("h1").start();
+    }
+  };
+  await pinging(all, without, 100);
+  return since;
+}
+
 describe("in clear passes nothing", () => {
   test("while charon is stopped; status says so, and when it is back so are the tunnels", async () => {
     const { scene } = all;
-    let since = 0;
-    await pinging(
-      all,
+    const since = await whileGone(
+      () => scene.charon("h1").stop(),
       async () => {
-        await scene.charon("h1").stop();
-        try {
-          await nothingPasses(1, 2);
-          await expect
-            .poll(async () => (await status(scene, "h1")).charon, { timeout: 20_000 })
-            .toMatchObject({ state: "away" });
-        } finally {
-          since = performance.now();
-          await scene.charon("h1").start();
-        }
+        await nothingPasses(1, 2);
+        await expect
+          .poll(async () => (await status(scene, "h1")).charon, { timeout: 20_000 })
+          .toMatchObject({ state: "away" });
       },
-      100,
     );
     await back(all, "the start of a charon that was stopped", since);
     expect(await all.clear()).toEqual([]);
@@ -59,19 +67,11 @@ describe("in clear passes nothing", () => {
 
   test("while charon is killed; the next one is told everything anew", async () => {
     const { scene } = all;
-    let since = 0;
-    await pinging(
-      all,
+    const since = await whileGone(
+      () => scene.charon("h1").kill(),
       async () => {
-        await scene.charon("h1").kill();
-        try {
-          for (const net of nets) await ping(scene.placeOf(container(net, 1)), container(net, 2).ip, 2);
-        } finally {
-          since = performance.now();
-          await scene.charon("h1").start();
-        }
+        for (const net of nets) await ping(scene.placeOf(container(net, 1)), container(net, 2).ip, 2);
       },
-      100,
     );
     await back(all, "the start of a charon that was killed", since);
     expect(await all.clear()).toEqual([]);
