@@ -110,6 +110,8 @@ export function openScopes(
   function open(scope: Scope): OpenScope | Failure {
     const path = pathOf(scope);
     scopes.delete(scope);
+    // Looked at before it is tried: what comes to be there during a try that fails is news to the next sweep.
+    const before = path && identityOf(path);
     const fds: number[] = [];
     try {
       const namespace = openNamespace(scope, path);
@@ -138,8 +140,7 @@ export function openScopes(
     } catch (error) {
       for (const fd of fds) closeQuietly(fd);
       const failure = failureOf(scope, error);
-      if (path && failure.next === "wait")
-        scopes.set(scope, { state: "closed", path, failure, identity: identityOf(path) });
+      if (path && failure.next === "wait") scopes.set(scope, { state: "closed", path, failure, identity: before });
       return failure;
     }
   }
