@@ -30,6 +30,7 @@ function learn(state: State, notice: Notice): Scope {
       return notice.scope;
     }
     case "relist": {
+      state.stirred.add(notice.scope);
       const cause = state.upheavals.get(notice.scope);
       for (const kind of notice.kinds) {
         const partition = table.peek(kind, notice.scope);

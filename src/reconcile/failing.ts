@@ -31,6 +31,13 @@ export function wakeWaiting(state: State, scope: Scope): void {
   }
 }
 
+/** Whether something happened, while the row was tried, that would have woken it had it waited by then. */
+export function isStirred({ stirred, wishes }: State, entry: Entry): boolean {
+  if (stirred.size === 0) return false;
+  if (stirred.has(entry.partition.scope)) return true;
+  return unitsOf(entry).some((unit) => wishes.of(unit).some(({ partition }) => stirred.has(partition.scope)));
+}
+
 /** The row is there: what comes after it in its scope, or in its units, may have failed for want of it. */
 export function wakeDependents(state: State, entry: Entry): void {
   if (state.troubles.size === 0) return;

@@ -69,6 +69,7 @@ class Reconciler implements Engine {
       stalled: new Map(),
       unlisted: new Map(),
       upheavals: new Map(),
+      stirred: new Set(),
       giveUp: undefined,
       series: undefined,
     };

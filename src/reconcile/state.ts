@@ -27,6 +27,8 @@ export interface State {
   readonly unlisted: Map<Partition, { attempt: number; cancel: () => void }>;
   /** Scopes in which we take links away or change them just now: what the kernel drops with them is no drift. */
   readonly upheavals: Map<Scope, Cause>;
+  /** Scopes of which all is to be listed anew, since the last batches took off. */
+  readonly stirred: Set<Scope>;
   /** Ends the wait for drivers at once. */
   giveUp: (() => void) | undefined;
   /** The rounds since the last `converged`; `isNews` when they did something. */

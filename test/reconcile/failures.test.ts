@@ -148,6 +148,28 @@ describe("rows that wait", () => {
     expect(told("drifted")).toEqual([]);
   });
 
+  test("an event that comes before the answer of the try that it was for is not missed", async () => {
+    const kernel = fakeKernel();
+    let comes = false;
+    const drivers = onApply(kernel.drivers, (kind, call) => async (scope, operations) => {
+      const answers = await call(scope, operations);
+      if (comes && kind === "link" && scope === "net:blue") kernel.appear(web);
+      return answers;
+    });
+    kernel.vanish(web);
+    const { engine, clock, wishAll, pass } = rig({ kernel, drivers });
+    wishAll(scene);
+    await engine.start(scopes);
+    expect(engine.failures()).not.toEqual([]);
+    comes = true;
+    clock.advance(7_000);
+    await engine.settled();
+    expect(engine.failures()).not.toEqual([]);
+    await pass(500);
+    expect(engine.failures()).toEqual([]);
+    expect(kernel.print()).toBe(print(scene));
+  });
+
   /** An engine that has all it wishes but one FDB row, which waits, and counts how often that is tried. */
   async function waiting() {
     const kernel = fakeKernel();
