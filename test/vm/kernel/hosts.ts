@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import type { Cipher } from "../../../src/desired/backends/esp.ts";
 import { firstIfId, type Policy, policyKey, type Row, type Scope } from "../../../src/desired/rows.ts";
 import type { Kernel } from "../../../src/kernel/kernel.ts";
 import { loadLibc } from "../../../src/kernel/libc.ts";
@@ -33,7 +34,14 @@ type Mode = "tunnel" | "transport";
 export const ifId = firstIfId + 1;
 /** XFRMNLGRP_ACQUIRE of xfrm.h. */
 const acquireGroup = 1;
-const key = `0x${"0123456789".repeat(4)}`;
+
+/** As ip-xfrm(8) has them. */
+const algorithms: Record<Cipher, string> = {
+  aes128gcm16: `aead rfc4106(gcm(aes)) ${keyOf(20)} 128`,
+  aes256gcm16: `aead rfc4106(gcm(aes)) ${keyOf(36)} 128`,
+  chacha20poly1305: `aead rfc7539esp(chacha20,poly1305) ${keyOf(36)} 128`,
+  "aes128-sha256": `enc cbc(aes) ${keyOf(16)} auth-trunc hmac(sha256) ${keyOf(32)} 128`,
+};
 
 export async function openHosts(count: number): Promise<{ hosts: Host[]; close: () => Promise<void> }> {
   const window = namespaceWindow(loadLibc());
@@ -49,6 +57,7 @@ export async function openHosts(count: number): Promise<{ hosts: Host[]; close: 
         ip protocol icmp counter name clear
         udp dport 4789 counter name clear
         ip protocol esp counter name sealed
+        udp dport 4500 counter name sealed
       }
     }'`);
   const hosts: Host[] = [];
@@ -118,19 +127,32 @@ export function policy(value: Policy): Row {
   return row("policy", "host", policyKey(value), value);
 }
 
+function keyOf(octets: number): string {
+  return `0x${"0123456789".repeat(8).slice(0, 2 * octets)}`;
+}
+
+interface Making {
+  mode?: Mode;
+  nth?: number;
+  cipher?: Cipher;
+  /** In UDP, which nobody here unpacks. */
+  encap?: boolean;
+}
+
 /** SAs of a pair, both ways, at both hosts, as an IKE daemon makes them; several, by `nth`. */
-export function secure(a: Host, b: Host, mode: Mode = "tunnel", nth = 0): void {
+export function secure(a: Host, b: Host, making: Making = {}): void {
+  const { mode = "tunnel", nth = 0, cipher = "aes128gcm16", encap = false } = making;
   for (const host of [a, b]) {
     for (const [from, to] of [
       [a, b],
       [b, a],
     ] as const) {
       const peer = host === a ? b : a;
-      const algorithm = `aead rfc4106(gcm(aes)) ${key} 128`;
       const link = mode === "tunnel" ? ` if_id ${ifId} flag af-unspec` : "";
+      const udp = encap ? " encap espinudp 4500 4500 0.0.0.0" : "";
       const spi = spiOf(from, to, nth, mode);
       const place = `src ${underlay(from.n)} dst ${underlay(to.n)} proto esp spi ${spi} reqid ${reqid(peer)}`;
-      ip(`-n ${host.outside} xfrm state add ${place} mode ${mode} ${algorithm}${link}`);
+      ip(`-n ${host.outside} xfrm state add ${place} mode ${mode} ${algorithms[cipher]}${udp}${link}`);
     }
   }
 }

@@ -1,5 +1,6 @@
 import { filter, firstValueFrom } from "rxjs";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type Cipher, ciphers, espRoom } from "../../../src/desired/backends/esp.ts";
 import type { Policy, Row } from "../../../src/desired/rows.ts";
 import { probeIpsec } from "../../../src/kernel/capabilities.ts";
 import { choiceByAge, lostAssociations } from "../../../src/kernel/security-associations.ts";
@@ -181,7 +182,7 @@ describe("encrypted or not at all", () => {
     const sent = () => [sentBy(h1, h2, 0), sentBy(h1, h2, 1)];
     secure(h1, h2);
     await choiceByAge(h1.kernel, 3600).prefer(outgoing(0));
-    secure(h1, h2, "tunnel", 1);
+    secure(h1, h2, { nth: 1 });
     expect(reaches(h1.inside, inner(2))).toBe(true);
     expect(sent()).toEqual([1, 0]);
     await choiceByAge(h1.kernel, 7200).prefer(outgoing(1));
@@ -194,16 +195,30 @@ describe("encrypted or not at all", () => {
     await choiceByAge(h1.kernel, 3600).prefer({ src: underlay(1), dst: underlay(2), spi: 7777, bytes: 0, packets: 0 });
   });
 
-  test("a packet that is too large is told the room that there is", async () => {
-    secure(h1, h2);
-    await addAll(h1.drivers, through(h1, h2));
-    await addAll(h2.drivers, through(h2, h1));
-    ip(`-n ${h1.inside} link set xf0 mtu 1500`);
-    expect(reaches(h1.inside, inner(2), "-M do -s 1460")).toBe(false);
-    expect(ip(`-n ${h1.inside} route get ${inner(2)}`)).toContain("mtu 1446");
-    ip(`-n ${h1.inside} link set xf0 mtu 1400`);
-    ip(`-n ${h1.inside} route flush cache`);
-  });
+  test.each(
+    (Object.keys(ciphers) as Cipher[]).flatMap((cipher) => [false, true].map((encap) => [cipher, encap] as const)),
+  )(
+    "of %s, encapsulated %s, what is too large is told the room that we reckon with, and that fits",
+    async (cipher, encap) => {
+      const room = espRoom(1500, { ciphers: [cipher], encap });
+      secure(h1, h2, { cipher, encap });
+      await addAll(h1.drivers, through(h1, h2));
+      await addAll(h2.drivers, through(h2, h1));
+      ip(`-n ${h1.inside} link set xf0 mtu 1500`);
+      onTestFinished(() => {
+        ip(`-n ${h1.inside} link set xf0 mtu 1400`);
+        ip(`-n ${h1.inside} route flush cache`);
+      });
+      // 20 of IP and 8 of ICMP.
+      const send = (size: number) => reaches(h1.inside, inner(2), `-M do -W ${encap ? 0.2 : 2} -s ${size - 28}`);
+      expect(send(room + 1)).toBe(false);
+      expect(ip(`-n ${h1.inside} route get ${inner(2)}`)).toContain(`mtu ${room}`);
+      expect(passed().sealed).toBe(0);
+      // Nobody answers what nobody unpacks, but it was sent.
+      expect(send(room)).toBe(!encap);
+      expect(passed().sealed).toBeGreaterThan(0);
+    },
+  );
 
   test("VXLAN between hosts is ESP where policies say so, and nothing without SA", async () => {
     for (const [host, peer] of [
@@ -218,7 +233,7 @@ describe("encrypted or not at all", () => {
     }
     expect(reaches(h1.outside, "10.50.0.2")).toBe(false);
     expect(passed()).toEqual({ clear: 0, sealed: 0 });
-    secure(h1, h2, "transport");
+    secure(h1, h2, { mode: "transport" });
     // Nobody is still waited for who was asked for before.
     ip(`-n ${h1.outside} neigh flush dev vx9`);
     expect(reaches(h1.outside, "10.50.0.2")).toBe(true);
@@ -229,7 +244,7 @@ describe("encrypted or not at all", () => {
     const ends = { src: underlay(1), dst: underlay(2), bytes: 0, packets: 0 };
     const sent = () => [0, 1].map((nth) => sentBy(h1, h2, nth, "transport"));
     await choiceByAge(h1.kernel, 3600).prefer({ ...ends, spi: spiOf(h1, h2, 0, "transport") });
-    secure(h1, h2, "transport", 1);
+    secure(h1, h2, { mode: "transport", nth: 1 });
     expect(reaches(h1.outside, "10.50.0.2")).toBe(true);
     expect(sent()[1]).toBe(0);
     await choiceByAge(h1.kernel, 7200).prefer({ ...ends, spi: spiOf(h1, h2, 1, "transport") });
