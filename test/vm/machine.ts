@@ -28,10 +28,15 @@ export function runHere({ command, cache }: Bundle, module: string, args: readon
   return run([...command(module), ...args], { ...process.env, NODE_COMPILE_CACHE: cache });
 }
 
-/** Resolves with the exit status, 1 where a signal ended it. */
+/** Resolves with the exit status, 1 where a signal ended it. Who ends this process ends it as well: a machine would go on. */
 function run([program, ...args]: [string, ...string[]], env = process.env): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: "inherit", env });
+    const end = (signal: NodeJS.Signals) => child.kill(signal);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.on(signal, end);
+      child.once("close", () => process.off(signal, end));
+    }
     child.once("error", reject);
     child.once("exit", (code) => resolve(code ?? 1));
   });
