@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run one file at a time. Those of
- * what needs ESP in the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
+ * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run two files at a time, after
+ * the unit tests: each waits about half of its time, and what it makes has names of its own. Those of what needs ESP in the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
  */
 export default defineConfig({
   test: {
@@ -22,7 +22,8 @@ export default defineConfig({
           include: ["test/**/*.real.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          fileParallelism: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           pool: "forks",
         },
       },
