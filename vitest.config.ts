@@ -2,7 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /**
  * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run two files at a time, after
- * the unit tests: each waits about half of its time, and what it makes has names of its own. Those of what needs ESP in the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
+ * the unit tests: each waits about half of its time, and what it makes has names of its own. Those of what needs ESP in
+ * the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
  */
 export default defineConfig({
   test: {
@@ -14,14 +15,16 @@ export default defineConfig({
           exclude: ["test/**/*.real.test.ts", "test/**/*.vm.test.ts"],
           // Some start programs, and a machine may be busy.
           testTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } },
         },
       },
       {
         test: {
           name: "real",
           include: ["test/**/*.real.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          expect: { poll: { timeout: 60_000 } },
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           pool: "forks",

@@ -4,6 +4,7 @@ import { closeSync } from "node:fs";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type Client, openDatagrams } from "../../src/dns/datagrams.ts";
 import { checked, loadLibc } from "../../src/kernel/libc.ts";
+import { eventually } from "../eventually.ts";
 
 const libc = loadLibc();
 const [AF_INET, SOCK_DGRAM] = [2, 2];
@@ -50,8 +51,8 @@ test("each is answered to whom it came from, however many wait", async () => {
   });
   expect(served).toEqual([...questions, "short"]);
   const answers = (texts: readonly string[]) => texts.map((text) => `answer to ${text}`);
-  await vi.waitFor(() => expect(one.heard).toEqual(answers(questions)));
-  await vi.waitFor(() => expect(two.heard).toEqual(answers(["short"])));
+  await eventually(() => expect(one.heard).toEqual(answers(questions)));
+  await eventually(() => expect(two.heard).toEqual(answers(["short"])));
 });
 
 test("what deserves no answer gets none, what is too long is none, and what comes later knows whom it is for", async () => {
@@ -74,7 +75,7 @@ test("what deserves no answer gets none, what is too long is none, and what come
   expect(kept.map(String)).toEqual(["silence", "later", "now"]);
   expect(late.map(([, to]) => to)).toEqual([{ address: "127.0.0.1", port: own }]);
   expect(String(await late[0]?.[0])).toBe("later");
-  await vi.waitFor(() => expect(heard).toEqual(["now"]));
+  await eventually(() => expect(heard).toEqual(["now"]));
 });
 
 test("an answer that cannot be sent holds up no other", async () => {
@@ -83,7 +84,7 @@ test("an answer that cannot be sent holds up no other", async () => {
   await sendAll(socket, ["a", "b", "c"], port);
   const failing = { ...libc, sendmmsg: vi.fn(libc.sendmmsg).mockReturnValueOnce(-1) };
   openDatagrams(failing).drain({ fd, serve: (message) => message, late: never, isOpen });
-  await vi.waitFor(() => expect(heard).toEqual(["b", "c"]));
+  await eventually(() => expect(heard).toEqual(["b", "c"]));
 });
 
 test("a socket that is closed by what it is asked is not touched any more", async () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCapture } from "../../src/lab/capture.ts";
 import type { Place } from "../../src/lab/place.ts";
-import { eventually } from "../e2e/eventually.ts";
 import { endWithTest, openScene, type Scene, vxlan } from "../e2e/scene.ts";
+import { eventually } from "../eventually.ts";
 
 let scene: Scene;
 const upstreamAddress = () => scene.lab.host("h2").underlay.address();

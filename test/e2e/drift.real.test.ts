@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { inside, portName } from "../../src/desired/names.ts";
 import type { Kind } from "../../src/desired/rows.ts";
 import { ping } from "../../src/lab/demo/ping.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Container, openScene, type Scene, vxlan } from "./scene.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { openTap, type Tap } from "./tap.ts";

@@ -2,7 +2,7 @@ import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type PingResult, ping, startPing } from "../../src/lab/demo/ping.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { startMonitor } from "./monitor.ts";
 import { type Container, keyOf, openScene, prefix, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf, withoutSysctls } from "./snapshot.ts";

@@ -5,7 +5,7 @@ import type { Host } from "../../src/lab/host.ts";
 import type { Place } from "../../src/lab/place.ts";
 import { ipBatch } from "../../src/lab/wire.ts";
 import { ip, macOf } from "../../src/model/address.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { arpReply, broadcast, type Frame, routerAdvertisement, sendFrames, snap, tagged, udp } from "./frame.ts";
 import { addressOn, answering } from "./look.ts";
 import { type Container, endWithTest, openScene, type Scene, vxlan } from "./scene.ts";

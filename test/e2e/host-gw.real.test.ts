@@ -3,7 +3,7 @@ import { startCapture } from "../../src/lab/capture.ts";
 import { ping, startPing, traceroute } from "../../src/lab/demo/ping.ts";
 import type { Place } from "../../src/lab/place.ts";
 import type { NetworkStatus, StatusAnswer } from "../../src/observe/answers.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { addressOn, answering } from "./look.ts";
 import { type Container, keyOf, openScene, type Scene, vxlan } from "./scene.ts";
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { ping, startPing } from "../../src/lab/demo/ping.ts";
 import type { StatusAnswer } from "../../src/observe/answers.ts";
 import { oneLine } from "../../src/observe/one-line.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { app, base, beside, bot, garbage, impossible, inBlue, type Record } from "./hostile-records.ts";
 import { type Container, keyOf, openScene, prefix, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";

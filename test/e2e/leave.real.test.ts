@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ping, startPing } from "../../src/lab/demo/ping.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Container, keyOf, namespaceOf, openScene, prefix, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf, withoutSysctls } from "./snapshot.ts";
 import { openTap } from "./tap.ts";

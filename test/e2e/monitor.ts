@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import type { Host } from "../../src/lab/host.ts";
 import type { Place } from "../../src/lab/place.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { endWithTest } from "./scene.ts";
 
 /** What the kernel reports of a host's namespaces and of all it has names for, by `ip monitor` and `nft monitor`. */

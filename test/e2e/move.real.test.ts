@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ping, pingIntervalMs, startPing } from "../../src/lab/demo/ping.ts";
 import type { Place } from "../../src/lab/place.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Container, keyOf, openScene, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import { openTap } from "./tap.ts";

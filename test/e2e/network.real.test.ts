@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { startCapture } from "../../src/lab/capture.ts";
 import { ping, traceroute } from "../../src/lab/demo/ping.ts";
 import type { Place } from "../../src/lab/place.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Container, endWithTest, keyOf, openScene, recordOf, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf, withoutSysctls } from "./snapshot.ts";
 import { openTap } from "./tap.ts";

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask } from "../../src/cli/client.ts";
 import { ping, startPing } from "../../src/lab/demo/ping.ts";
 import type { StatusAnswer } from "../../src/observe/answers.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { startMonitor } from "./monitor.ts";
 import { type Container, endWithTest, keyOf, openScene, prefix, recordOf, type Scene, vxlan } from "./scene.ts";
 import { snapshotOf, withoutSysctls } from "./snapshot.ts";
@@ -132,7 +132,7 @@ test("killed at any moment of building a network or taking it down, the next age
   await up();
   await scene.converged("blue");
   expect(await snapshotOf(h2())).toEqual(built);
-}, 120_000);
+}, 300_000);
 
 test("of two agents with one host name, the second says so and writes no record, whatever it is asked", async () => {
   const before = await recordsOf();

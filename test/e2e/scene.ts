@@ -44,11 +44,11 @@ export interface SceneOptions {
   args?: readonly string[];
   /** Settings of charon on every host; absent: there is none. */
   charon?: readonly string[];
-  /** Seconds that a network may take to converge: 20. */
+  /** Seconds that a network may take to converge: 60. */
   patience?: number;
 }
 
-export async function openScene({ hosts, args = [], charon: settings, patience = 20 }: SceneOptions): Promise<Scene> {
+export async function openScene({ hosts, args = [], charon: settings, patience = 60 }: SceneOptions): Promise<Scene> {
   const lab = await createLab({ hosts });
   const agents = new Map<string, LabAgent>();
   const charons = new Map<string, LabCharon>();

@@ -10,11 +10,11 @@ type Matching<Type extends EventLine["type"]> = Extract<EventLine, { type: Type 
 export interface Tap {
   readonly events: readonly EventLine[];
   of<Type extends EventLine["type"]>(type: Type): Matching<Type>[];
-  /** The first event of a type that fits, past or to come. Rejects when the agent ends first, or after 20 s. */
+  /** The first event of a type that fits, past or to come. Rejects when the agent ends first, or after a minute. */
   until<Type extends EventLine["type"]>(type: Type, fits?: (event: Matching<Type>) => boolean): Promise<Matching<Type>>;
 }
 
-const patience = 20_000;
+const patience = 60_000;
 
 /** Listens to `skein events`, by the socket, until the test ends. */
 export async function openTap(scene: Scene, host: string): Promise<Tap> {

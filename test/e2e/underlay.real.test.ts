@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ping, startPing } from "../../src/lab/demo/ping.ts";
 import { ip } from "../../src/model/address.ts";
-import { eventually } from "./eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Container, openScene, prefix, type Scene, vxlan } from "./scene.ts";
 import { type Snapshot, snapshotOf } from "./snapshot.ts";
 import { openTap } from "./tap.ts";

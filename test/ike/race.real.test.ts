@@ -40,14 +40,14 @@ async function raceOf(pair: Pair): Promise<number> {
     await Promise.all([a.add(...mine), b.add(...theirs)]);
     await Promise.all([up(a, "blue", from[0]), up(b, "blue", from[1])]);
     const one = [["ESTABLISHED INSTALLED"], ["ESTABLISHED INSTALLED"]];
-    await expect.poll(look, { timeout: 10_000, interval: 20 }).toEqual(one);
+    await expect.poll(look, { interval: 20 }).toEqual(one);
     const [near, far] = await spis();
     expect(far?.toReversed()).toEqual(near);
     await Promise.all([
       a.apply(...mine.map((row) => ({ verb: "remove", row }) as const)),
       b.apply(...theirs.map((row) => ({ verb: "remove", row }) as const)),
     ]);
-    await expect.poll(look, { timeout: 10_000, interval: 20 }).toEqual([[], []]);
+    await expect.poll(look, { interval: 20 }).toEqual([[], []]);
   }
   for (const each of vici) each.close();
   return a.events.filter(({ type }) => type === "tunnel-duplicate").length;

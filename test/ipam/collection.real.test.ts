@@ -6,7 +6,7 @@ import { usageOf } from "../../src/ipam/usage.ts";
 import type { AgentEvent } from "../../src/observe/event.ts";
 import type { Client } from "../../src/store/client.ts";
 import { campaign, type Leadership } from "../../src/store/leadership.ts";
-import { eventually } from "../e2e/eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
 import { type Allocator, startAllocator } from "./allocator.ts";
 import { type Installation, installation } from "./installation.ts";

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createMembership } from "../../src/ipam/membership.ts";
 import type { AgentEvent } from "../../src/observe/event.ts";
 import { type Op, self, worldOf } from "../desired/fold.ts";
+import { eventually } from "../eventually.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
 
 const records: Op[] = [
@@ -23,14 +24,14 @@ async function join(prefix: string, garbled: (key: string) => boolean): Promise<
   const inputs = () => ({ world: worldOf(records), self });
   const once = createMembership({ client, inputs, tell, lingerMs: 0 });
   once.review(["blue"]);
-  await vi.waitFor(() => expect(events).toMatchObject([{ type: "joined" }]));
+  await eventually(() => expect(events).toMatchObject([{ type: "joined" }]));
   once.stop();
   const { records: written } = await client.range("keyspaces/");
   for (const { key } of written) if (garbled(key)) await client.put(key, "garbage");
 
   const again = createMembership({ client, inputs, tell, lingerMs: 0 });
   again.review(["blue"]);
-  await vi.waitFor(() => expect(events).toMatchObject([{ type: "joined" }, { type: "joined" }]));
+  await eventually(() => expect(events).toMatchObject([{ type: "joined" }, { type: "joined" }]));
   again.stop();
   const { records: left } = await client.range("keyspaces/");
   expect(left.map(({ key }) => key)).toEqual(written.map(({ key }) => key));
@@ -52,7 +53,7 @@ test("a record that somebody else wrote meanwhile is left alone", async () => {
   const inputs = () => ({ world: worldOf(records), self });
   const membership = createMembership({ client, inputs, tell: (event) => events.push(event), lingerMs: 0 });
   membership.review(["blue"]);
-  await vi.waitFor(() => expect(looks.mock.results.length).toBeGreaterThan(1), 5_000);
+  await eventually(() => expect(looks.mock.results.length).toBeGreaterThan(1));
   membership.stop();
   expect((await client.get("keyspaces/blue/members/h1"))?.value.toString()).toBe(record);
   expect(events).toEqual([]);
@@ -67,7 +68,7 @@ test("a host whose address the network has no more leaves at once, however long 
   const tell = vi.fn();
   const membership = createMembership({ client, inputs: () => ({ world, self }), tell, lingerMs: 60_000 });
   membership.review(["blue"]);
-  await vi.waitFor(() => expect(tell).toHaveBeenCalledWith(expect.objectContaining({ type: "left" })));
+  await eventually(() => expect(tell).toHaveBeenCalledWith(expect.objectContaining({ type: "left" })));
   membership.stop();
   expect(await client.get(key)).toBeUndefined();
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { check } from "../../src/ipam/check.ts";
 import type { Client } from "../../src/store/client.ts";
-import { eventually } from "../e2e/eventually.ts";
+import { eventually } from "../eventually.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
 import { type Allocator, startAllocator } from "./allocator.ts";
 import { type Installation, installation } from "./installation.ts";

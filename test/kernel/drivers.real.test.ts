@@ -403,7 +403,7 @@ test("a container's namespace is let go when nothing of ours is left inside", as
     });
   expect(held()).toHaveLength(1);
   await removeAll(drivers, [find("link", "skc1")]);
-  await expect.poll(held, { timeout: 10_000 }).toEqual([]);
+  await expect.poll(held).toEqual([]);
   await addAll(drivers, [find("link", "skc1"), find("link", "eth0")]);
   expect((await drivers.link.list(container.scope)).map(({ key }) => key)).toEqual(["eth0"]);
   expect(net.run("ip", "link")).toContain("skc1");

@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Ip } from "../../src/model/address.ts";
 import type { AgentEvent } from "../../src/observe/event.ts";
 import { type Announced, createRegistration, readInstance } from "../../src/runtime/registration.ts";
+import { eventually } from "../eventually.ts";
 import { type Etcd, startEtcd } from "../store/etcd.ts";
 
 let etcd: Etcd;
@@ -23,9 +24,9 @@ test("the record follows the underlay, and keeps what others wrote into it", asy
   const registration = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
   const says = async () => JSON.parse((await client.get("hosts/h1"))?.value.toString() ?? "null");
   registration.announce(at("10.99.0.1"));
-  await vi.waitFor(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
+  await eventually(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
   registration.announce(at("10.99.0.2"));
-  await vi.waitFor(async () => expect((await says()).address).toBe("10.99.0.2"));
+  await eventually(async () => expect((await says()).address).toBe("10.99.0.2"));
   registration.stop();
 });
 
@@ -37,12 +38,12 @@ test("the record names the keys that peers may pin, and none any more where ther
   const [old, next] = ["o", "n"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
   for (const keys of [[old], [old, next], [next]]) {
     registration.announce(at("10.99.0.1", ...keys));
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" }, ike: { keys } }),
     );
   }
   registration.announce(at("10.99.0.1"));
-  await vi.waitFor(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
+  await eventually(async () => expect(await says()).toEqual({ address: "10.99.0.1", labels: { rack: "7" } }));
   registration.stop();
 });
 
@@ -54,7 +55,7 @@ test.each([
   await client.put("hosts/h1", garbage);
   const registration = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
   registration.announce(at("10.99.0.1"));
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await client.get("hosts/h1"))?.value.toString()).toBe('{"address":"10.99.0.1"}'),
   );
   registration.stop();
@@ -64,18 +65,18 @@ test("a second agent of the name says so and writes nothing; the same one starte
   const client = etcd.client();
   const first = createRegistration({ client, host: "h1", instance: "a", tell: () => {} });
   first.announce(at("10.99.0.1"));
-  await vi.waitFor(async () => expect(await client.get("hosts/h1")).toBeDefined());
-  await vi.waitFor(async () => expect(await client.get("alive/h1")).toBeDefined());
+  await eventually(async () => expect(await client.get("hosts/h1")).toBeDefined());
+  await eventually(async () => expect(await client.get("alive/h1")).toBeDefined());
   const events: AgentEvent[] = [];
   const second = createRegistration({ client, host: "h1", instance: "b", tell: (event) => events.push(event) });
   second.announce(at("10.99.0.2"));
-  await vi.waitFor(() => expect(events).toMatchObject([{ type: "warned", code: "REGISTRATION" }]));
+  await eventually(() => expect(events).toMatchObject([{ type: "warned", code: "REGISTRATION" }]));
   expect((await client.get("hosts/h1"))?.value.toString()).toContain("10.99.0.1");
   second.stop();
   first.stop();
   const again = createRegistration({ client, host: "h1", instance: "a", tell: (event) => events.push(event) });
   again.announce(at("10.99.0.3"));
-  await vi.waitFor(async () => expect((await client.get("hosts/h1"))?.value.toString()).toContain("10.99.0.3"));
+  await eventually(async () => expect((await client.get("hosts/h1"))?.value.toString()).toContain("10.99.0.3"));
   again.stop();
 });
 
@@ -86,14 +87,14 @@ test("of two agents of one name that start at once, one has it; when it is gone 
     createRegistration({ client, host: "h1", instance, tell: () => {}, claimed: () => claimed.push(instance) }),
   );
   for (const [n, agent] of agents.entries()) agent.announce(at(`10.99.0.${n + 1}`));
-  await vi.waitFor(() => expect(claimed).toHaveLength(1));
+  await eventually(() => expect(claimed).toHaveLength(1));
   const first = agents[claimed[0] === "a" ? 0 : 1];
   const second = agents[claimed[0] === "a" ? 1 : 0];
-  await vi.waitFor(async () => expect(await client.get("hosts/h1")).toBeDefined());
+  await eventually(async () => expect(await client.get("hosts/h1")).toBeDefined());
   expect([first?.isClaimed(), second?.isClaimed()]).toEqual([true, false]);
   first?.stop();
   await client.remove("alive/h1");
-  await vi.waitFor(() => expect(second?.isClaimed()).toBe(true), { timeout: 10_000 });
+  await eventually(() => expect(second?.isClaimed()).toBe(true));
   second?.stop();
 });
 

@@ -26,7 +26,7 @@ const act = fc.oneof(
 );
 
 it("whatever is written, cut and compacted, what was told adds up to what etcd holds", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(act, { minLength: 10, maxLength: 60 }), async (acts) => {

@@ -10,6 +10,7 @@ import { addAll, apply, removeAll, row } from "../../kernel/driven.ts";
 import { isAbsent, isPresent, nextNotice, witness } from "../../kernel/witness.ts";
 import {
   awaitAcquires,
+  batch,
   type Host,
   ifId,
   inner,
@@ -41,10 +42,7 @@ beforeAll(async () => {
   for (const host of hosts) await join(host, hosts);
 });
 afterEach(() => {
-  for (const { outside } of hosts) {
-    ip(`-n ${outside} xfrm state flush`);
-    ip(`-n ${outside} xfrm policy flush`);
-  }
+  for (const host of hosts) batch(host, "xfrm state flush", "xfrm policy flush");
   passed();
 });
 afterAll(() => close?.());
