@@ -1,4 +1,5 @@
 import type { Scope } from "../desired/rows.ts";
+import { leastPause } from "./backoff.ts";
 import type { Cause } from "./event.ts";
 import type { Failure } from "./kind.ts";
 import { comesAfter, opens } from "./order.ts";
@@ -31,11 +32,13 @@ export function wakeWaiting(state: State, scope: Scope): void {
   }
 }
 
-/** Whether something happened, while the row was tried, that would have woken it had it waited by then. */
-export function isStirred({ stirred, wishes }: State, entry: Entry): boolean {
-  if (stirred.size === 0) return false;
-  if (stirred.has(entry.partition.scope)) return true;
-  return unitsOf(entry).some((unit) => wishes.of(unit).some(({ partition }) => stirred.has(partition.scope)));
+/** Scopes were to be listed anew while the row was tried: what it waits for may have come before its answer did. */
+export function wakeStirred({ stirred, troubles, wishes }: State, entry: Entry): void {
+  const trouble = stirred.size > 0 ? troubles.get(entry) : undefined;
+  if (trouble?.failure.next !== "wait") return;
+  const scopes = [entry, ...unitsOf(entry).flatMap((unit) => wishes.of(unit))].map(({ partition }) => partition.scope);
+  // Not at once: what is tried may be what stirs.
+  if (scopes.some((scope) => stirred.has(scope))) troubles.wake(entry, trouble, leastPause);
 }
 
 /** The row is there: what comes after it in its scope, or in its units, may have failed for want of it. */

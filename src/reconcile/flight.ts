@@ -1,6 +1,6 @@
 import { distrustInside, undone } from "./drift.ts";
 import type { Cause } from "./event.ts";
-import { fail, isStirred, wakeDependents } from "./failing.ts";
+import { fail, wakeDependents, wakeStirred } from "./failing.ts";
 import type { Failure, Operation } from "./kind.ts";
 import { insideOf, opens, ranks } from "./order.ts";
 import { patiently, type State, unpark } from "./state.ts";
@@ -26,7 +26,7 @@ export interface Batch {
  */
 export async function fly(state: State, batches: Batch[]): Promise<void> {
   const begun = state.clock.now();
-  state.stirred.clear();
+  for (const scope of state.stirred) if (!state.stalled.has(scope)) state.stirred.delete(scope);
   for (const batch of batches) takeOff(state, batch);
   const carried = batches.map((batch) => ({ batch, answers: ask(batch) }));
   const lines = [...Map.groupBy(carried, ({ batch }) => batch.partition.scope).values()];
@@ -121,8 +121,8 @@ function failed(state: State, { entry, operation, cause }: Errand, failure: Fail
     troubles.clear(entry);
     table.forget(entry);
   } else if (!table.dirty.has(entry)) {
-    // The event it would wait for may have come while it was tried.
-    fail(state, entry, isStirred(state, entry) ? { ...failure, next: "retry" } : failure, cause);
+    fail(state, entry, failure, cause);
+    wakeStirred(state, entry);
   }
   // Dirty already: another wish came meanwhile, and this one's failure is of no interest.
 }

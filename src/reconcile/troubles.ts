@@ -89,10 +89,10 @@ export class Troubles {
    * What it lacked may be there now: try at once, or, after the first time, as soon as the least pause is over. At once,
    * since the kernel tells of a deleted link's rows before it tells of the link: they fail first, and the link follows.
    */
-  wake(entry: Entry, trouble: Trouble): void {
+  wake(entry: Entry, trouble: Trouble, pause = trouble.attempt > 1 ? leastPause : 0): void {
     if (entry.flight !== "none") return;
     const now = this.#clock.now();
-    const earliest = trouble.triedAt + (trouble.attempt > 1 ? leastPause : 0);
+    const earliest = trouble.triedAt + pause;
     trouble.retryAt = Math.min(trouble.retryAt, Math.max(now, earliest));
     if (trouble.retryAt <= now) this.#retry(entry);
     else this.#arm(trouble.retryAt);

@@ -162,7 +162,7 @@ describe("rows that wait", () => {
     await engine.start(scopes);
     expect(engine.failures()).not.toEqual([]);
     comes = true;
-    clock.advance(7_000);
+    clock.advance(13_000);
     await engine.settled();
     expect(engine.failures()).not.toEqual([]);
     await pass(500);
