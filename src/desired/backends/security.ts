@@ -54,7 +54,7 @@ export function tunnel({ self }: Context, peer: Peer, name: string, child: Omit<
   ];
 }
 
-/** What passes between two hosts on one UDP port is ESP, or nothing. */
+/** What two hosts send from one UDP port to the same is ESP, or nothing; networks in clear send from others. */
 export function transport(context: Context, peer: Peer, port: number): Row[] {
   const [mine, theirs] = [hostPrefix(context.self.underlay.address), hostPrefix(peer.underlay)];
   // Of the address, which is all that the policies know of the peer: no two may want different SAs for one.
