@@ -40,6 +40,9 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
+/** How long who leaves waits for peers to answer that SAs end. */
+const leaveMs = 10_000;
+
 /**
  * Puts the parts together: the one place that sees all of them.
  *
@@ -271,6 +274,8 @@ export async function startAgent(config: Config): Promise<RunningAgent> {
     // A container leaves DNS before its rows go.
     await names.stop();
     await engine.clear();
+    // Nobody else would end them. A peer that does not answer is not waited for: charon gives it up by itself.
+    await ipsec.tunnels.emptied(leaveMs);
     if (registration.isClaimed()) await withdraw();
     await stop();
   }

@@ -28,7 +28,7 @@ const lookMs = 4_000;
 /** The rotation of this host's key by what etcd and the other hosts say; `undefined` while it has none of its own. */
 export function keyRotation({ client, host, ipsec, ...options }: KeyRotationOptions): () => Rotation | undefined {
   const { nets, wait, announce, adopt, tell } = options;
-  const { tunnels } = ipsec;
+  const load = () => ipsec.tunnels.reload();
   let rotation: Rotation | undefined;
   return () => {
     const { keys } = ipsec;
@@ -61,10 +61,5 @@ export function keyRotation({ client, host, ipsec, ...options }: KeyRotationOpti
       hosts.filter(({ converged }) => converged === undefined || compareRevisions(converged, revision) < 0),
     );
     return [...new Set(late.map((each) => each.host))].filter((name) => name !== host).sort();
-  }
-
-  /** While charon is away there is nobody to tell, and it asks when it comes back. */
-  async function load(): Promise<void> {
-    if (tunnels.state().type === "connected") await tunnels.reload();
   }
 }

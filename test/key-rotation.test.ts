@@ -11,11 +11,10 @@ interface Given {
   looks?: Record<string, string | undefined>[];
   /** Writes that do not reach etcd, the first ones. */
   lost?: number;
-  charon?: "away" | "connected";
 }
 
 /** Host h1 in the network blue, an etcd that has what is announced, and a charon. */
-function scene({ looks = [], lost = 0, charon = "connected" }: Given = {}) {
+function scene({ looks = [], lost = 0 }: Given = {}) {
   const steps: string[] = [];
   const here: { keys: FakeOwnKeys | undefined } = { keys: fakeOwnKeys((step) => steps.push(step)) };
   const announced = () => {
@@ -25,7 +24,7 @@ function scene({ looks = [], lost = 0, charon = "connected" }: Given = {}) {
   let losses = lost;
   let record = Buffer.from("{}");
   const client = { get: async () => ({ value: record }) } as unknown as Client;
-  const tunnels = { state: () => ({ type: charon }), reload: async () => void steps.push("reload") };
+  const tunnels = { reload: async () => void steps.push("reload") };
   const ipsec = {
     tunnels,
     announced,
@@ -71,12 +70,6 @@ test("peers are looked at only once etcd has the new key", async () => {
   const { rotation, steps } = scene({ lost: 2 });
   await rotation()?.rotate();
   expect(steps).toEqual(["prepare", "reload", "announce", "announce", "announce", ...last, "reload"]);
-});
-
-test("a charon that is away is not told: it asks when it is back", async () => {
-  const { rotation, steps } = scene({ charon: "away" });
-  await rotation()?.rotate();
-  expect(steps).toEqual(["prepare", "announce", ...last]);
 });
 
 test("where there are no keys there is no rotation, until they come", async () => {

@@ -51,7 +51,7 @@ export class Supervisor {
   /** Everything is to be looked at, not only what is dirty. */
   #isAllDirty = false;
   #wholeAt = Number.NEGATIVE_INFINITY;
-  #process: string | undefined;
+  #wasOpen = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -65,10 +65,10 @@ export class Supervisor {
     );
   }
 
-  /** charon is there, and `loaded` is what it was told. `process` tells one charon from the next. */
-  opened(process: string): void {
-    if (this.#process !== undefined && this.#process !== process) this.#forgetSas();
-    this.#process = process;
+  /** charon is there, and `loaded` is what it was told; `isSame`: the one that was, with the SAs that it had. */
+  opened(isSame: boolean): void {
+    if (this.#wasOpen && !isSame) this.#forgetSas();
+    this.#wasOpen = true;
     // What could not be replaced while charon was away has its time from now on.
     for (const { memory } of this.#watched.values())
       if (memory.revokeSince !== undefined) memory.revokeSince = performance.now();
@@ -109,7 +109,9 @@ export class Supervisor {
     this.#wake(conn, 0);
   }
 
+  /** While charon is away there is nothing to compare with: what stands then is asked for when it is back. */
   lost(news: Lost): void {
+    if (!this.#turns.isOpen) return;
     this.#losses.push(news);
     this.#isAllDirty = true;
     this.#turns.within(settleMs);
@@ -119,6 +121,11 @@ export class Supervisor {
   rekey(conn: string, child: string): void {
     this.#watch(conn).memory.wishes.set(child, performance.now());
     this.#wake(conn, 0);
+  }
+
+  /** Whether nothing is wanted, and no SA of ours was there when charon was last looked at. */
+  isEmpty(): boolean {
+    return this.#options.loaded.size === 0 && this.#watched.size === 0;
   }
 
   /** What is remembered of a peer's connection. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type Observable, Subject } from "rxjs";
 import type { Ip } from "../model/address.ts";
 import type { Driver } from "../reconcile/kind.ts";
@@ -12,9 +13,8 @@ import { defaultTimings, type Timings } from "./timings.ts";
 import type { TunnelEvent } from "./tunnel-event.ts";
 import { connPrefix } from "./tunnel-key.ts";
 import type { TunnelState } from "./tunnel-state.ts";
-import { ask, listed } from "./vici/commands.ts";
+import { listed } from "./vici/commands.ts";
 import { keepLink, type ViciLink } from "./vici/link.ts";
-import { isSection, text } from "./vici/message.ts";
 import { newWatched } from "./watched.ts";
 
 /** Tunnels to peers, by charon: what it is told, and that what it was told is up. */
@@ -32,10 +32,12 @@ export interface Tunnels {
   /** New keys for what is up, beside those that it has until packets leave by the new; told as `tunnel-rekeyed`. */
   rekey(peer: string, child: string): void;
   /**
-   * Asks for the credentials again and tells charon: a key came or went, or the secret is another. While charon is away
-   * there is nothing to tell: it is told when it is back.
+   * Asks for the credentials again and tells charon: a key came or went. While charon is away there is nobody to tell: it is
+   * told when it is back.
    */
   reload(): Promise<void>;
+  /** Resolves when charon has no SA of ours any more, or is not there: true; or after `ms`, since a peer may not answer: false. */
+  emptied(ms: number): Promise<boolean>;
   /** Ends timers and connections; charon and its SAs stay as they are. */
   stop(): Promise<void>;
 }
@@ -64,6 +66,9 @@ export interface TunnelsOptions {
   shape?: NonNullable<Composer["shape"]>;
 }
 
+/** Between looks at what is still to end. */
+const emptiedMs = 50;
+
 /** Reaches for charon at once, and for as long as it takes; nothing here waits for it. */
 export function openTunnels(options: TunnelsOptions): Tunnels {
   const { host, socket = "/run/skein/charon.vici" } = options;
@@ -72,6 +77,8 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
   const composer: Composer = { host, timings, ...(options.shape && { shape: options.shape }) };
   let charon: CharonState = { type: "away", since: Date.now(), why: "not looked for yet" };
   let awaySince: number | undefined;
+  /** How often other credentials were asked for. */
+  let reloads = 0;
 
   const first = Promise.withResolvers<void>();
   const { driver, loaded, opened, ...retelling } = tunnelDriver(
@@ -93,14 +100,18 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
     backoffMs: timings.reconnectMs,
     timeoutMs: timings.patienceMs,
     async opened(opening) {
+      let known = reloads;
       await loadCredentials(opening.commands(), await options.credentials());
-      const { uptime } = await ask(opening.commands(), "stats", {});
-      await opened(opening);
+      const isSame = await opened(opening);
+      while (known !== reloads) {
+        known = reloads;
+        await loadCredentials(opening.commands(), await options.credentials());
+      }
       const version = opening.version ?? "";
       charon = { type: "connected", version };
       events.next({ type: "charon-back", version, awayMs: awaySince === undefined ? 0 : Date.now() - awaySince });
       awaySince = undefined;
-      supervisor.opened(isSection(uptime) ? (text(uptime, "since") ?? "") : "");
+      supervisor.opened(isSame);
       first.resolve();
     },
     lost({ message: why }) {
@@ -121,7 +132,15 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
     lost: (news) => supervisor.lost(news),
     rekey: (peer, child) => supervisor.rekey(`${connPrefix}${peer}`, child),
     async reload() {
+      reloads++;
       if (charon.type === "connected") await loadCredentials(link.commands(), await options.credentials());
+    },
+    async emptied(ms) {
+      for (const until = performance.now() + ms; charon.type === "connected"; await pause(emptiedMs)) {
+        if (supervisor.isEmpty()) return true;
+        if (performance.now() > until) return false;
+      }
+      return true;
     },
     async stop() {
       first.resolve();

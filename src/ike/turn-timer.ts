@@ -18,6 +18,10 @@ export class TurnTimer {
     this.#onPoll = onPoll;
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   open(): void {
     this.#isOpen = true;
     clearInterval(this.#poll);

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { firstValueFrom } from "rxjs";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { readSecret } from "../../src/ike/keys.ts";
+import type { Choice, Outgoing } from "../../src/ike/outgoing.ts";
 import { publicKeyOf } from "../../src/ike/public-key.ts";
 import { ask, listed } from "../../src/ike/vici/commands.ts";
 import { list } from "../../src/ike/vici/message.ts";
@@ -112,8 +113,15 @@ test("other timings are other connections: they are told anew, and nothing goes 
   expect(downs(b, length)).toEqual([]);
 });
 
+/** What nothing leaves by any more, for nobody else knows of it. */
+const left: Outgoing[] = [];
+const choice: Choice = { prefer: async () => {}, leave: async (sa) => void left.push(sa) };
+
 test("a charon that was killed is told everything anew, and all is up again", async () => {
+  left.length = 0;
+  await pair.fresh([{ choice }, {}]);
   await bothUp(pair.ends, "blue", "green");
+  const stood = (await a.states()).map((each) => each.state === "up" && Number.parseInt(each.spiOut, 16));
   const { length } = a.events;
   const there = b.events.length;
   await a.charon.end("SIGKILL");
@@ -129,13 +137,16 @@ test("a charon that was killed is told everything anew, and all is up again", as
   expect(await a.tunnels.driver.list("host")).toEqual([]);
   await a.add(...rows);
   await Promise.all([up(a, "blue", length), up(a, "green", length)]);
+  expect(left.map(({ spi }) => spi).sort()).toEqual(stood.sort());
   // What the peer still has of the charon that was is a duplicate, or dead.
   await expect.poll(async () => (await b.states()).map(({ state }) => state)).toEqual(["up", "up"]);
   await expect.poll(async () => (await sas(b)).length).toBe(1);
   expect(b.events.slice(there).some(({ type }) => type === "charon-away")).toBe(false);
 });
 
-test("a charon that is stopped keeps rows waiting, and nothing hangs", async () => {
+test("a charon that is stopped keeps rows waiting, nothing hangs, and what stood stands", async () => {
+  left.length = 0;
+  await pair.fresh([{ choice }, {}]);
   await bothUp(pair.ends, "blue");
   const before = await a.states();
   const { length } = a.events;
@@ -153,6 +164,17 @@ test("a charon that is stopped keeps rows waiting, and nothing hangs", async () 
   await b.add(bothRows(pair.ends, "green")[1][1]!);
   await up(a, "green", length);
   expect((await a.states())[0]).toMatchObject({ spiIn: before[0]?.state === "up" ? before[0].spiIn : "" });
+  expect(left).toEqual([]);
+  expect(downs(a)).toEqual([]);
+});
+
+test("what is wished no more is ended, and who leaves can wait for that", async () => {
+  await bothUp(pair.ends, "blue", "green");
+  expect(await a.tunnels.emptied(0)).toBe(false);
+  const [mine] = bothRows(pair.ends, "blue", "green");
+  await a.apply(...mine.map((row) => ({ verb: "remove", row }) as const));
+  expect(await a.tunnels.emptied(60_000)).toBe(true);
+  expect(await sas(a)).toEqual([]);
 });
 
 test("what somebody else takes from charon is seen, and its tunnels stay while it is told again", async () => {
