@@ -30,7 +30,7 @@ export function addKeys(program: Command): void {
     .summary("put a new key in the place of this host's, without losing a packet")
     .description(
       "Makes a new key and publishes it beside the old one. Once every peer accepts it, this host proves itself by it, and the\n" +
-        "old one is forgotten. Returns at once; asked again, it goes on, makes no third key, and says who is waited for.",
+        "old one is forgotten. Waits a few seconds for that; asked again, it goes on, makes no third key, and says who is waited for.",
     )
     .option("--json", "print the outcome as data")
     .action(async ({ json }, command) => {

@@ -61,7 +61,8 @@ function pending(
   const attempt = failing?.attempt ?? 0;
   if (isUnderway(peer) && (memory.attempt?.child ?? "") === place.child)
     return { ...place, state: "connecting", attempt: attempt + 1, ...(failing && { why: failing.why }) };
-  const nextMs = again === undefined ? {} : { nextMs: Math.max(0, Math.round(again - now)) };
+  const next = failing?.nextAt ?? again;
+  const nextMs = next === undefined ? {} : { nextMs: Math.max(0, Math.round(next - now)) };
   const waiting = peer.isLower ? "not begun yet" : `${place.peer} begins; this host does after ${timings.graceMs} ms`;
   return { ...place, state: "down", why: failing?.why ?? waiting, attempt, ...nextMs };
 }

@@ -15,7 +15,7 @@ export interface Moment {
 }
 
 /** charon counts the seconds that have begun: what it calls one second old may be a moment old. */
-const roundingS = 1;
+const begunS = 1;
 
 /** Takes note of what is there now, and answers what of it is news. */
 export function observe(peer: Peer, memory: Memory, moment: Moment, timings: Timings): TunnelEvent[] {
@@ -25,7 +25,7 @@ export function observe(peer: Peer, memory: Memory, moment: Moment, timings: Tim
     memory.established.set(id, moment.now - establishedS * 1000);
     // Made before this agent was, and before the connection was told as it is. One that was rekeyed while there was no agent
     // looks young: charon does not tell when it was proved.
-    if ((establishedS - roundingS) * 1000 > (peer.toldMs ?? Number.POSITIVE_INFINITY)) memory.stale.add(id);
+    if ((establishedS - begunS) * 1000 > (peer.toldMs ?? Number.POSITIVE_INFINITY)) memory.stale.add(id);
     // The same of a key that was taken; in doubt, too.
     if ((establishedS + 1) * 1000 <= (peer.revokedMs ?? Number.POSITIVE_INFINITY)) continue;
     memory.stale.add(id);
@@ -33,7 +33,7 @@ export function observe(peer: Peer, memory: Memory, moment: Moment, timings: Tim
     memory.revokeSince ??= moment.now;
   }
   for (const { id, installedS, packetsIn } of childrenOf(peer.sas)) {
-    if (!memory.installed.has(id)) memory.installed.set(id, moment.now - Math.max(0, installedS - roundingS) * 1000);
+    if (!memory.installed.has(id)) memory.installed.set(id, moment.now - Math.max(0, installedS - begunS) * 1000);
     memory.heard.set(id, hear(memory.heard.get(id), packetsIn, moment.now));
   }
   forgetGone(peer, memory);
@@ -54,7 +54,9 @@ function change(peer: Peer, memory: Memory, child: string, { now, why }: Moment)
   if (!sa) {
     if (!memory.downSince.has(child)) memory.downSince.set(child, now);
     memory.up.delete(child);
-    return before === undefined ? [] : [{ type: "tunnel-down", peer: name, child, why: why ?? "ended by the peer" }];
+    return before === undefined
+      ? []
+      : [{ type: "tunnel-down", peer: name, child, why: why ?? "charon does not say why" }];
   }
   const since = memory.downSince.get(child);
   memory.up.set(child, sa.id);

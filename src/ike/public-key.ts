@@ -12,13 +12,6 @@ export function spkiOf(key: PublicKey): Buffer {
   throw new Error(`Cannot use public key: expected ${octets} octets in base64, got "${key.slice(0, 64)}"`);
 }
 
-export function pemOf(key: PublicKey): string {
-  return createPublicKey({ key: spkiOf(key), format: "der", type: "spki" }).export({
-    type: "spki",
-    format: "pem",
-  }) as string;
-}
-
 /** The public half of a private or public key. */
 export function publicKeyOf(key: KeyObject): PublicKey {
   const half = key.type === "private" ? createPublicKey(key) : key;

@@ -16,5 +16,5 @@ export type TunnelEvent =
   | { type: "tunnel-lost"; peer: string; child: string }
   /** What stands stays up; nothing can be changed. Told again where the reason is another. */
   | { type: "charon-away"; why: string }
-  /** `awayMs` is 0 for the first time. */
+  /** `awayMs` is 0 where charon was there when the agent first looked. */
   | { type: "charon-back"; version: string; awayMs: number };

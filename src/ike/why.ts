@@ -12,6 +12,8 @@ const telling = [
   /giving up after/,
   /received DELETE/,
   /destroying duplicate|INITIAL_CONTACT/,
+  // What it answered instead of beginning.
+  /charon says:/,
 ];
 
 /** Lines that say that something has come to its end: what follows from it is worth a look at once. */

@@ -3,7 +3,6 @@ import type { Operation } from "../reconcile/kind.ts";
 import { type NftKind, ruleComment, setComment } from "./nft-mark.ts";
 
 export type NftChain = Extract<Nft, { object: "chain" }>;
-export type NftSet = Extract<Nft, { object: "set" }>;
 export type NftElement = Extract<Nft, { object: "element" }>;
 
 /**

@@ -147,11 +147,12 @@ export function openScopes(
 
   function policiesOf(open: OpenScope): number {
     if (open.policies !== undefined) return open.policies;
-    const [events, requests] = window.inside(open.namespace, () => {
-      const fd = io.open(c.NETLINK_XFRM, xfrmGroups);
-      return [fd, io.open(c.NETLINK_XFRM, [])] as const;
+    const requests = window.inside(open.namespace, () => {
+      // Of a try before this one there may be the first of the two.
+      if (!open.listeners.some(({ protocol }) => protocol === "xfrm"))
+        open.listeners.push({ fd: io.open(c.NETLINK_XFRM, xfrmGroups), protocol: "xfrm" });
+      return io.open(c.NETLINK_XFRM, []);
     });
-    open.listeners.push({ fd: events, protocol: "xfrm" });
     open.policies = requests;
     return requests;
   }

@@ -5,8 +5,6 @@ import { MessageReader } from "./netlink/reader.ts";
 import { deleteSa, setAddTime } from "./netlink/sa-changes.ts";
 import { dumpSas, readSa, readStanding, type SaNotice } from "./netlink/sa-messages.ts";
 
-export type { SaNotice };
-
 /**
  * SAs of the host that the kernel drops, by whomever's wish: deleted, flushed, or expired. Whoever negotiated them is not
  * told by the kernel unless they expire. Where notices were lost any SA may be gone, as after a flush.

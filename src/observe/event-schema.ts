@@ -107,7 +107,7 @@ export const eventSchema = z
     line("charon-away", { why: z.string() }),
     line("charon-back", {
       version: z.string(),
-      awayMs: ms.meta({ description: "0 for the first time" }),
+      awayMs: ms.meta({ description: "0 where it was there when the agent first looked" }),
     }),
     line("warned", { code: z.string(), message: z.string() }),
     line("dropped", {

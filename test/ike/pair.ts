@@ -22,7 +22,6 @@ export const fast: Partial<Timings> = {
   duplicateMs: 200,
   quietMs: 1_500,
   dpdDelayS: 1,
-  patienceMs: 1_000,
 };
 
 /** One of two hosts, with a charon and what an agent has of it. */

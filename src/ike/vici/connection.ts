@@ -28,7 +28,7 @@ export interface CallOptions {
   stream?: { event: string; each(message: Message): void };
 }
 
-/** charon answers most calls within a millisecond; what takes this long is stuck. */
+/** charon answers most calls within a millisecond; what takes this long is stuck, where nothing else is said. */
 export const patienceMs = 2_000;
 
 interface Call {
@@ -39,7 +39,7 @@ interface Call {
   reject(error: ViciError): void;
 }
 
-/** @throws ViciError AWAY, SILENT */
+/** `timeoutMs`: how long charon may be silent, here and in calls that do not say. @throws ViciError AWAY, SILENT */
 export function openConnection(path: string, timeoutMs = patienceMs): Promise<ViciConnection> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
@@ -59,7 +59,7 @@ export function openConnection(path: string, timeoutMs = patienceMs): Promise<Vi
     socket.once("connect", () => {
       clearTimeout(timer);
       socket.removeAllListeners("error");
-      resolve(new SocketConnection(socket, path));
+      resolve(new SocketConnection(socket, path, timeoutMs));
     });
   });
 }
@@ -67,6 +67,7 @@ export function openConnection(path: string, timeoutMs = patienceMs): Promise<Vi
 class SocketConnection implements ViciConnection {
   readonly #socket: Socket;
   readonly #path: string;
+  readonly #patienceMs: number;
   readonly #segments = new Segments();
   readonly #events = new Map<string, (message: Message) => void>();
   #queue: Call[] = [];
@@ -76,9 +77,10 @@ class SocketConnection implements ViciConnection {
   #streams: Promise<unknown> = Promise.resolve();
   #hearEnd: ((why: ViciError) => void)[] = [];
 
-  constructor(socket: Socket, path: string) {
+  constructor(socket: Socket, path: string, patienceMs: number) {
     this.#socket = socket;
     this.#path = path;
+    this.#patienceMs = patienceMs;
     socket.on("data", (chunk: Buffer) => this.#take(chunk));
     socket.on("error", (cause: NodeJS.ErrnoException) => this.#end(this.#away(cause.code ?? cause.message, cause)));
     socket.on("close", () => this.#end(this.#away("the end of the connection")));
@@ -98,7 +100,7 @@ class SocketConnection implements ViciConnection {
   }
 
   async request(name: string, message: Message = {}, options: CallOptions = {}): Promise<Message> {
-    const { stream, timeoutMs = patienceMs } = options;
+    const { stream, timeoutMs = this.#patienceMs } = options;
     const ask = () => this.#command(name, message, timeoutMs);
     if (!stream) return ask();
     // One stream at a time: its events say what they are, not whose.
@@ -138,7 +140,7 @@ class SocketConnection implements ViciConnection {
   }
 
   async #confirm(type: "register" | "unregister", name: string): Promise<void> {
-    const answer = await this.#call(`${type} ${name}`, { type, name }, patienceMs);
+    const answer = await this.#call(`${type} ${name}`, { type, name }, this.#patienceMs);
     if (answer.type === "confirmed") return;
     if (answer.type === "event unknown")
       throw new ViciError(

@@ -10,7 +10,7 @@ import type { Message } from "./message.ts";
 export interface ViciLink {
   /** What charon says it is; undefined while it is away. */
   readonly version: string | undefined;
-  /** For calls that are answered at once. @throws ViciError AWAY, SILENT: at once, while it is so */
+  /** For calls that are answered at once. @throws ViciError at once while charon is away, with why it is */
   commands(): ViciConnection;
   /** For streams, and for what waits for a peer. @throws as `commands` */
   long(): ViciConnection;

@@ -13,7 +13,6 @@ export const NLM_F_ROOT_MATCH = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
-export const NLM_F_APPEND = 0x800;
 export const NLM_F_ACK_TLVS = 0x200;
 export const NLMSGERR_ATTR_MSG = 1;
 export const NLA_F_NESTED = 0x8000;
@@ -75,7 +74,6 @@ export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_LINK_NETNSID = 37;
 export const IFLA_INET6_ADDR_GEN_MODE = 8;
-export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const IFLA_BR_FORWARD_DELAY = 1;
 export const IFLA_BR_STP_STATE = 5;
 export const IFLA_BR_MCAST_SNOOPING = 23;
@@ -91,7 +89,6 @@ export const RTEXT_FILTER_SKIP_STATS = 8;
 /** if_addr.h */
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
-export const IFA_BROADCAST = 4;
 export const IFA_PROTO = 11;
 export const IFA_F_PERMANENT = 0x80;
 
