@@ -66,7 +66,12 @@ export function noteChange(
   memory.failing.clear();
   if (by === "us") {
     for (const name of now?.children.keys() ?? []) if (!was?.children.has(name)) memory.downSince.set(name, at);
-    for (const name of was?.children.keys() ?? []) if (!now?.children.has(name)) memory.strays.set(name, at - strayMs);
+    for (const name of was?.children.keys() ?? [])
+      if (!now?.children.has(name)) {
+        memory.strays.set(name, at - strayMs);
+        // Wished again before anybody looks, it would be taken for one with new keys.
+        memory.up.delete(name);
+      }
     if (!now) memory.strays.set("", at - strayMs);
   }
   if (now && (was || by === "us") && was?.toldAt !== now.toldAt)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Connection } from "../../src/desired/rows.ts";
+import type { Child, Connection } from "../../src/desired/rows.ts";
 import { decide } from "../../src/ike/decide.ts";
 import { observe } from "../../src/ike/observe.ts";
 import { type Memory, newMemory, type Peer, strayMs } from "../../src/ike/peer.ts";
@@ -343,6 +343,19 @@ describe("what is another than it was", () => {
     memory.established.set("old", 1036);
     noteChange(watched, undefined, told(1, 40), "us", 1040);
     expect([...memory.stale]).toEqual([sa.id, "young", "old"]);
+  });
+
+  test("a child that is wished no more, and again before anybody looks, is up anew", () => {
+    const watched = newWatched("conn-h2");
+    const { memory } = watched;
+    const told = (toldAt: number) => ({ connection, children: new Map([["child-blue", {} as Child]]), toldAt });
+    const old = ike([child("blue")], { establishedS: 100 });
+    look(peer(["blue"], [old]), memory, 900);
+    watched.sas = [old];
+    noteChange(watched, told(10), undefined, "us", 1000);
+    noteChange(watched, undefined, told(20), "us", 1010);
+    const made = ike([child("blue", { installedS: 0 })]);
+    expect(look(peer(["blue"], [made]), memory, 1020).events).toMatchObject([{ type: "tunnel-up", ms: 10 }]);
   });
 
   test("also where this agent has not seen it, unless it was made in the same second", () => {
