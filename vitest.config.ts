@@ -1,9 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run two files at a time, after
- * the unit tests: each waits about half of its time, and what it makes has names of its own. Those of what needs ESP in
- * the kernel (`*.vm.test.ts`) are run by `test/vm/run.ts`.
+ * Unit tests need nothing but Node; the others need root, a kernel and Debian's etcd, and run one file at a time, for
+ * two labs with their programs are more than two processors bear. Those of what needs ESP in the kernel (`*.vm.test.ts`)
+ * are run by `test/vm/run.ts`.
  */
 export default defineConfig({
   test: {
@@ -25,8 +25,7 @@ export default defineConfig({
           testTimeout: 180_000,
           hookTimeout: 180_000,
           expect: { poll: { timeout: 60_000 } },
-          maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          fileParallelism: false,
           pool: "forks",
         },
       },
