@@ -193,9 +193,10 @@ describe("encrypted or not at all", () => {
     await choiceByAge(h1.kernel, 3600).prefer({ src: underlay(1), dst: underlay(2), spi: 7777, bytes: 0, packets: 0 });
   });
 
-  test.each(
-    (Object.keys(ciphers) as Cipher[]).flatMap((cipher) => [false, true].map((encap) => [cipher, encap] as const)),
-  )(
+  test.each([
+    ...(Object.keys(ciphers) as Cipher[]).map((cipher) => [cipher, false] as const),
+    ["aes128gcm16", true] as const,
+  ])(
     "of %s, encapsulated %s, what is too large is told the room that we reckon with, and that fits",
     async (cipher, encap) => {
       const room = espRoom(1500, { ciphers: [cipher], encap });
