@@ -33,7 +33,7 @@ async function inPlace(): Promise<void> {
             .filter((sa) => sa.startsWith(`src ${lab.host(host).underlay.address()} `));
           return outgoing.map((sa) => Date.parse(/ add (\S+ \S+)/.exec(sa)?.[1] ?? "") > Date.now() + 3_600_000);
         },
-        { timeout: 20_000 },
+        { timeout: 60_000 },
       )
       .toEqual([true, true]);
 }
@@ -86,12 +86,12 @@ test("no packet is lost when IKE_SA and children get new keys under load, by eit
         const { tunnels } = await ask<RekeyAnswer>(scene.agent(host).socket, `POST /v1/tunnels/rekey?peer=${peer}`);
         expect(tunnels).toEqual(nets.map((network) => ({ network, peer })));
         await expect
-          .poll(async () => (await spis(all)).filter((spi) => !before.includes(spi)).length, { timeout: 20_000 })
+          .poll(async () => (await spis(all)).filter((spi) => !before.includes(spi)).length, { timeout: 60_000 })
           .toBe(before.length);
         await inPlace();
         await scene.lab.host(host).output("swanctl", ["--rekey", "--ike", `conn-${peer}`, "--uri", vici]);
         await expect
-          .poll(async () => (await ikeSas(host)).map((id) => id === ike), { timeout: 20_000 })
+          .poll(async () => (await ikeSas(host)).map((id) => id === ike), { timeout: 60_000 })
           .toEqual([false]);
       }
     },
@@ -131,7 +131,7 @@ describe("it comes back", () => {
     await oneOfEach();
     // What was made for the address that was goes once all else is in place.
     await expect
-      .poll(async () => /10\.99\.0\.2\b/.test(await h1().output("ip", ["xfrm", "state"])), { timeout: 20_000 })
+      .poll(async () => /10\.99\.0\.2\b/.test(await h1().output("ip", ["xfrm", "state"])), { timeout: 60_000 })
       .toBe(false);
     await underlay.setAddress(was);
     await back(all, "it changed back");

@@ -35,7 +35,7 @@ async function replaceKey(host: string): Promise<void> {
   await expect
     .poll(async () => (await ask<KeyRotateAnswer>(socket, "POST /v1/keys/rotate")).state, { timeout: 60_000 })
     .toBe("done");
-  await expect.poll(async () => (await keysOf(scene, host)).includes(`${old}`), { timeout: 20_000 }).toBe(false);
+  await expect.poll(async () => (await keysOf(scene, host)).includes(`${old}`), { timeout: 60_000 }).toBe(false);
   await expect.poll(async () => (await spis(all)).some((spi) => before.includes(spi)), { timeout: 60_000 }).toBe(false);
 }
 

@@ -62,7 +62,7 @@ async function linesOf(captures: readonly Capture[]): Promise<readonly string[]>
 }
 
 /** Resolves when h<from> reaches h<to> in the network. @throws after a while, with what charon and the agents say of it */
-export async function reaches({ scene }: Sealed, net: Net, from: number, to: number, ms = 60_000): Promise<void> {
+export async function reaches({ scene }: Sealed, net: Net, from: number, to: number, ms = 150_000): Promise<void> {
   const until = performance.now() + ms;
   const place = scene.placeOf(container(net, from));
   const address = container(net, to).ip;
