@@ -20,11 +20,8 @@ export interface TunnelDriver {
   anew(conn: string, child: string): Promise<void>;
   /** Tells charon the same connection as another one, of which it has no IKE_SA. */
   retell(conn: string): Promise<void>;
-  /**
-   * Looks, and has the engine look: charon is there. Answers whether it is the one that was: it has something that we told
-   * that one, at the moment that we did. (It does say since when it runs, but reckons that anew each time, by two clocks.)
-   */
-  opened(link: Pick<ViciLink, "commands" | "long">): Promise<boolean>;
+  /** Looks, and has the engine look: charon is there. */
+  opened(link: Pick<ViciLink, "commands" | "long">): Promise<void>;
 }
 
 /**
@@ -54,8 +51,6 @@ export function tunnelDriver(
 ): TunnelDriver {
   const notices = new Subject<Notice>();
   const loaded = new Map<string, Loaded>();
-  /** When a connection was told that charon has not said that it has. */
-  const offered = new Map<string, number | undefined>();
   /** What is under way for each connection: it is told whole, from what the one before has left. */
   const turns = new Map<string, Promise<unknown>>();
   /** Counts what was told, so that a list that began before it is not taken for what is there after it. */
@@ -66,10 +61,8 @@ export function tunnelDriver(
     anew: (conn, child) => inTurn(conn, () => tellAnew(conn, child)),
     retell: (conn) => inTurn(conn, () => tellAgain(conn)),
     async opened(opening) {
-      const times = new Map([...loaded].map(([conn, { toldAt }]) => [conn, [toldAt, offered.get(conn)]]));
       await look(opening);
       notices.next({ type: "relist", scope: "host", kinds: ["tunnel"], why: "charon is there" });
-      return loaded.entries().some(([conn, { toldAt }]) => toldAt !== undefined && times.get(conn)?.includes(toldAt));
     },
     driver: {
       kind: "tunnel",
@@ -150,9 +143,7 @@ export function tunnelDriver(
       ...(toldAt !== undefined && { toldAt }),
       ...(revokedAt !== undefined && { revokedAt }),
     };
-    offered.set(conn, toldAt);
     await ask(link().commands(), "load-conn", { [conn]: compose(next, composer) });
-    offered.delete(conn);
     note(conn, next, "us", at);
     writes++;
   }

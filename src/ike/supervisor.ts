@@ -51,7 +51,7 @@ export class Supervisor {
   /** Everything is to be looked at, not only what is dirty. */
   #isAllDirty = false;
   #wholeAt = Number.NEGATIVE_INFINITY;
-  #wasOpen = false;
+  #process: string | undefined;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -65,10 +65,10 @@ export class Supervisor {
     );
   }
 
-  /** charon is there, and `loaded` is what it was told; `isSame`: the one that was, with the SAs that it had. */
-  opened(isSame: boolean): void {
-    if (this.#wasOpen && !isSame) this.#forgetSas();
-    this.#wasOpen = true;
+  /** charon is there, and `loaded` is what it was told. `process` tells one charon from the next. */
+  opened(process: string): void {
+    if (this.#process !== undefined && this.#process !== process) this.#forgetSas();
+    this.#process = process;
     // What could not be replaced while charon was away has its time from now on.
     for (const { memory } of this.#watched.values())
       if (memory.revokeSince !== undefined) memory.revokeSince = performance.now();

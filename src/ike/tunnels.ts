@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Observable, Subject } from "rxjs";
 import type { Ip } from "../model/address.ts";
@@ -102,7 +103,8 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
     async opened(opening) {
       let known = reloads;
       await loadCredentials(opening.commands(), await options.credentials());
-      const isSame = await opened(opening);
+      const process = await birthOf(socket);
+      await opened(opening);
       while (known !== reloads) {
         known = reloads;
         await loadCredentials(opening.commands(), await options.credentials());
@@ -111,7 +113,7 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
       charon = { type: "connected", version };
       events.next({ type: "charon-back", version, awayMs: awaySince === undefined ? 0 : Date.now() - awaySince });
       awaySince = undefined;
-      supervisor.opened(isSame);
+      supervisor.opened(process);
       first.resolve();
     },
     lost({ message: why }) {
@@ -168,4 +170,13 @@ export function openTunnels(options: TunnelsOptions): Tunnels {
       return describeConnection(conn, told, watched, sas ? (sas.get(conn) ?? []) : watched.sas, context);
     });
   }
+}
+
+/**
+ * Tells one charon from the next: each makes its socket anew. (It does say since when it runs, but reckons that at each
+ * question, by two clocks of whole seconds.)
+ */
+async function birthOf(socket: string): Promise<string> {
+  const { ino, birthtimeNs } = await stat(socket, { bigint: true });
+  return `${ino} ${birthtimeNs}`;
 }

@@ -36,9 +36,10 @@ export function wakeWaiting(state: State, scope: Scope): void {
 export function wakeStirred({ stirred, troubles, wishes }: State, entry: Entry): void {
   const trouble = stirred.size > 0 ? troubles.get(entry) : undefined;
   if (trouble?.failure.next !== "wait") return;
-  const scopes = [entry, ...unitsOf(entry).flatMap((unit) => wishes.of(unit))].map(({ partition }) => partition.scope);
+  const isStirred = ({ partition }: Entry) => stirred.has(partition.scope);
   // Not at once: what is tried may be what stirs.
-  if (scopes.some((scope) => stirred.has(scope))) troubles.wake(entry, trouble, leastPause);
+  if (isStirred(entry) || unitsOf(entry).some((unit) => wishes.of(unit).some(isStirred)))
+    troubles.wake(entry, trouble, leastPause);
 }
 
 /** The row is there: what comes after it in its scope, or in its units, may have failed for want of it. */
