@@ -42,7 +42,7 @@ export async function encryption(stage: Stage, tell: Teller): Promise<void> {
     sealed.length >= 10 && clear === 0,
     `${sealed.length} of ESP, ${clear} in clear`,
   );
-  tell.show(`skein tunnels, on h2:\n${(await stage.skein("h2", "tunnels")).trimEnd()}`);
+  tell.show(await stage.shown("h2", "tunnels"));
   await withoutCharon(stage, tell, charons, address);
 }
 

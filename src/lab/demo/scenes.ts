@@ -44,7 +44,7 @@ export async function declare(stage: Stage, tell: Teller): Promise<void> {
     new Set(given).size === actors.length && rows.every((row, i) => row[3] === `${given[i]}/16`),
     given.join(", "),
   );
-  tell.show(`skein ipam show:\n${(await stage.skein("h1", "ipam", "show", "--network", "blue")).trimEnd()}`);
+  tell.show(await stage.shown("h1", "ipam", "show", "--network", "blue"));
 }
 
 /** Where packets go, and what a container believes about its neighbours. */
@@ -188,13 +188,8 @@ export async function survival(stage: Stage, tell: Teller): Promise<void> {
   tell.scene("etcd stopped and started under a running ping");
   const second = await startPing(stage.placeOf(mongo), address);
   await stage.lab.etcd.stop();
-  const stale = await stage.skein("h2", "status");
-  tell.show(
-    stale
-      .split("\n")
-      .filter((line) => /etcd/i.test(line))
-      .join("\n"),
-  );
+  const stale = (await stage.skein("h2", "status")).split("\n").filter((line) => /etcd/i.test(line));
+  tell.show(`skein status, on h2, of etcd:\n${stale.join("\n")}`);
   await stage.lab.etcd.start();
   await stage.converged("blue");
   const through = await second.stop();
@@ -228,8 +223,8 @@ export async function moving(stage: Stage, tell: Teller): Promise<void> {
     during.received > 0 && gap < most.ms,
     `${gap} ms: ${lossOf(during)}`,
   );
-  tell.show((await stage.skein("h1", "hosts")).trimEnd());
-  tell.show((await stage.skein("h1", "containers", "--network", "blue")).trimEnd());
+  tell.show(await stage.shown("h1", "hosts"));
+  tell.show(await stage.shown("h1", "containers", "--network", "blue"));
   const plan = await stage.skein("h1", "plan", "--json");
   const left = JSON.parse(plan).operations?.length;
   tell.claim("skein plan has nothing left to do", left === 0, `${left} operations`);

@@ -31,6 +31,8 @@ export interface Stage {
   addressOf(actor: Actor): Promise<string>;
   /** Runs `skein` on a host, as an operator would. */
   skein(host: string, ...args: string[]): Promise<string>;
+  /** The same as it is shown: the command, where, and what it prints. */
+  shown(host: string, ...args: string[]): Promise<string>;
   /** Returns when every host of the network has converged to what etcd holds now. */
   converged(net: string): Promise<void>;
 }
@@ -75,6 +77,7 @@ export async function setStage(hosts: number): Promise<Stage> {
     keyOf,
     recordOf,
     skein,
+    shown: async (host, ...args) => `skein ${args.join(" ")}, on ${host}:\n${(await skein(host, ...args)).trimEnd()}`,
     async addressOf(actor) {
       const record = await lab.etcd.ctl(["get", "--print-value-only", keyOf(actor)]);
       const { ip } = JSON.parse(record || "{}");
